@@ -1,0 +1,70 @@
+/** Everything that can happen to a member: the input of `step`. */
+import type { LeasePurpose } from './effects.ts';
+import type { ClusterView, Durable, Instant, PostgresStatus, Progress } from './model.ts';
+
+export type Event =
+  /** The agent began. `armedUntil`: the deadline that an earlier agent left with the guard. */
+  | { readonly kind: 'started'; readonly durable: Durable | undefined; readonly armedUntil: Instant | undefined }
+  /** The clock reached `wakeAt`. */
+  | { readonly kind: 'tick' }
+  /** All keys, as they were at some moment after `askedAt`. */
+  | { readonly kind: 'dcs-read'; readonly view: ClusterView; readonly askedAt: Instant }
+  | { readonly kind: 'dcs-lost'; readonly error: string }
+  | {
+      readonly kind: 'transaction-answered';
+      readonly id: number;
+      readonly outcome: TransactionOutcome;
+      /** Wall clock, for texts. */
+      readonly at: string;
+    }
+  | {
+      readonly kind: 'lease-granted';
+      readonly purpose: LeasePurpose;
+      readonly sentAt: Instant;
+      readonly leaseId: string;
+      readonly ttlMs: number;
+    }
+  | {
+      readonly kind: 'lease-renewed';
+      readonly purpose: LeasePurpose;
+      readonly sentAt: Instant;
+      readonly leaseId: string;
+      readonly ttlMs: number;
+    }
+  /** The DCS says that the lease does not exist (any more). */
+  | { readonly kind: 'lease-gone'; readonly purpose: LeasePurpose; readonly leaseId: string }
+  /** A lease request had no answer, or an error. */
+  | { readonly kind: 'lease-failed'; readonly purpose: LeasePurpose; readonly error: string }
+  | { readonly kind: 'postgres-seen'; readonly status: PostgresStatus }
+  | { readonly kind: 'job-progress'; readonly id: number; readonly progress: Progress }
+  | {
+      readonly kind: 'job-finished';
+      readonly id: number;
+      readonly outcome: JobOutcome;
+      /** As it was after the job. */
+      readonly status: PostgresStatus;
+      readonly at: string;
+    }
+  | { readonly kind: 'operator'; readonly requestId: string; readonly request: OperatorRequest };
+
+export type TransactionOutcome =
+  | { readonly kind: 'applied'; readonly revision: number }
+  /** A compare did not hold. Nothing was written. */
+  | { readonly kind: 'refused' }
+  /** It never left this host, or the DCS said no before it tried. Nothing was written. */
+  | { readonly kind: 'not-sent'; readonly error: string }
+  /** Sent and not answered: it may have been applied, or may yet be. */
+  | { readonly kind: 'unanswered'; readonly error: string };
+
+export type JobOutcome = { readonly ok: true } | { readonly ok: false; readonly error: string };
+
+export type OperatorRequest =
+  | { readonly kind: 'switchover'; readonly leader: string | undefined; readonly candidate: string | undefined }
+  | { readonly kind: 'failover'; readonly candidate: string }
+  | {
+      readonly kind: 'restart';
+      readonly role: 'primary' | 'replica' | undefined;
+      readonly pendingOnly: boolean;
+    }
+  | { readonly kind: 'reinitialize'; readonly force: boolean }
+  | { readonly kind: 'reload' };

@@ -1,0 +1,329 @@
+/**
+ * The nouns. Everything here is data: no behaviour, no I/O.
+ * The keys of the DCS and their records are those of the failover protocol (docs/protocol in ARCHITECTURE.md).
+ */
+import type { Lsn } from './lsn.ts';
+import type { TimelineSwitch } from './timeline.ts';
+
+/**
+ * A moment on this host's boot-time clock, in milliseconds. Boot time counts suspension and is
+ * never set; wall-clock time appears only in texts for people.
+ */
+export type Instant = number;
+
+/** A position that can be compared across members: WAL is ordered by the term that wrote it, then by LSN. */
+export interface Position {
+  /** The term in which the newest WAL was written. Timeline numbers are no order: two terms can make the same one. */
+  readonly originTerm: number;
+  readonly lsn: Lsn;
+}
+
+/* ---------------------------------------------------------------- records of the DCS */
+
+export type Mode = 'async' | 'sync';
+
+/**
+ * A clean shutdown's end, offered to whoever has it. `lsn` is where the shutdown checkpoint's record begins:
+ * a member reaches it when it has replayed past it, since that record was the last one.
+ */
+export interface Handover {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  /** A preference, for one `failureTimeoutMs`; absent = anyone. */
+  readonly to?: string;
+}
+
+/** `rule`: no lease, never deleted. The one record that elections turn on. */
+export interface Rule {
+  /** Raised by every taking and re-taking of the leader key. */
+  readonly term: number;
+  readonly leader: string;
+  /** Of the attempt that took the key. */
+  readonly nonce: string;
+  readonly mode: Mode;
+  /** The sync standbys S, and how many of them must flush a commit. Empty and 0 in asynchronous mode. */
+  readonly syncStandbys: readonly string[];
+  readonly syncCount: number;
+  /** Number of the rule: raised by every change of the record. */
+  readonly number: number;
+  /** The holder's guard is off (pause): no automatic takeover in asynchronous mode. */
+  readonly disarmed: boolean;
+  readonly handover?: Handover;
+  /** The members that the holder knows. Who is not in it does not stand in asynchronous mode. */
+  readonly failsafe: readonly string[];
+  readonly storeId: string;
+}
+
+/** `revoke/<member>`: no lease, never deleted. In asynchronous mode it only makes a candidate's position known. */
+export interface Revocation extends Position {
+  readonly term: number | 'free';
+  readonly sequence: number;
+}
+
+/** One row of `terms`: the term's WAL begins at `switchLsn` on `timeline`. */
+export interface TermEntry {
+  readonly term: number;
+  readonly timeline: number;
+  readonly switchLsn: Lsn;
+  readonly member: string;
+  readonly reason: string;
+  /** Wall-clock time for people, ISO 8601. */
+  readonly at: string;
+}
+
+/** Patroni's names of a member's state. */
+export type MemberState =
+  | 'initializing new cluster'
+  | 'initdb failed'
+  | 'creating replica'
+  | 'running'
+  | 'starting'
+  | 'start failed'
+  | 'restarting'
+  | 'stopping'
+  | 'stopped'
+  | 'crashed';
+
+export type MemberRole = 'primary' | 'replica' | 'uninitialized' | 'demoted' | 'promoted';
+
+/** Long work under way, for people. */
+export interface Progress {
+  readonly doing: 'clone' | 'rewind' | 'initdb';
+  readonly doneBytes?: bigint;
+  readonly totalBytes?: bigint;
+}
+
+export interface Tags {
+  /** Never a candidate. */
+  readonly noFailover: boolean;
+  /** Higher wins among equal positions; 0 = never a candidate. Default 1. */
+  readonly failoverPriority: number;
+  /** Every tag as configured, for readers. */
+  readonly all: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** `members/<name>`: on the member's own lease. Patroni's fields, and under `pgherd` ours. */
+export interface MemberRecord {
+  readonly connUrl: string;
+  readonly apiUrl: string;
+  readonly state: MemberState;
+  readonly role: MemberRole;
+  readonly version: string;
+  readonly tags: Tags;
+  readonly timeline?: number;
+  /** Primary: written; replica: the greater of received and replayed. */
+  readonly lsn?: Lsn;
+  readonly receivedLsn?: Lsn;
+  readonly replayedLsn?: Lsn;
+  readonly replicationState?: string;
+  readonly pause: boolean;
+  readonly pendingRestart: readonly string[];
+  /** False from a promotion until its first checkpoint: nobody may rewind from it before (pg_rewind up to 15). */
+  readonly checkpointed: boolean;
+  readonly serverVersion?: number;
+  readonly originTerm?: number;
+  /** The rule that holds at the member, and why: what it does or waits for. */
+  readonly rule?: string;
+  readonly because?: string;
+  readonly progress?: Progress;
+}
+
+/** `status`: the primary's position, for lag. */
+export interface StatusRecord {
+  readonly lsn: Lsn;
+  readonly slots: readonly (readonly [name: string, lsn: Lsn])[];
+}
+
+/** `failover`: an operator's wish, executed by the holder (or, where there is none, by the candidate). */
+export interface FailoverRequest {
+  readonly kind: 'switchover' | 'failover';
+  readonly leader?: string;
+  readonly candidate?: string;
+  /** Why it was not done; set by whoever took the wish back. */
+  readonly refused?: string;
+  /** Of the operator's request, so that its asker finds the outcome. */
+  readonly requestId?: string;
+}
+
+/** `config`: what the whole cluster agrees on. Durations in milliseconds, as validated on reading. */
+export interface Settings {
+  readonly ttlMs: number;
+  readonly loopWaitMs: number;
+  readonly retryTimeoutMs: number;
+  readonly failureTimeoutMs: number;
+  readonly maximumLagOnFailoverBytes: bigint;
+  readonly primaryStartTimeoutMs: number;
+  readonly pause: boolean;
+  readonly mode: Mode;
+  readonly usePgRewind: boolean;
+  readonly useSlots: boolean;
+  /** May a data directory be replaced by a clone when pg_rewind failed, or cannot be used? */
+  readonly cloneWhenRewindFails: boolean;
+  readonly cloneWhenDiverged: boolean;
+  /** A lost member's slot is kept this long. */
+  readonly memberSlotsTtlMs: number;
+  /** PostgreSQL parameters of the whole cluster. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** pg_hba lines of the whole cluster; absent = the local ones. */
+  readonly pgHba?: readonly string[];
+}
+
+/** A key as it was read: what a transaction compares. */
+export interface Versioned<Value> {
+  readonly value: Value;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly leaseId?: string;
+}
+
+/** The whole of the cluster's keys, at one revision. */
+export interface ClusterView {
+  readonly storeId: string;
+  readonly revision: number;
+  /** The system identifier; '' while the founder initialises. */
+  readonly initialize?: Versioned<string>;
+  readonly config?: Versioned<Settings>;
+  readonly rule?: Versioned<Rule>;
+  readonly leader?: Versioned<string>;
+  readonly members: ReadonlyMap<string, Versioned<MemberRecord>>;
+  readonly revocations: ReadonlyMap<string, Versioned<Revocation>>;
+  readonly terms?: Versioned<readonly TermEntry[]>;
+  readonly status?: Versioned<StatusRecord>;
+  readonly failover?: Versioned<FailoverRequest>;
+  /** Keys whose content could not be read, and why. While there is one that matters, nothing is decided on it. */
+  readonly unreadable: readonly { readonly key: string; readonly error: string }[];
+}
+
+/* ---------------------------------------------------------------- one member */
+
+/** Where a PostgreSQL instance can be reached by the other members. */
+export interface Endpoint {
+  readonly member: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What a member is, from its own configuration: fixed while the agent runs. */
+export interface Self {
+  readonly name: string;
+  readonly connUrl: string;
+  readonly apiUrl: string;
+  readonly version: string;
+  readonly tags: Tags;
+  /** What the founder writes into `config`, and what holds before there is one. */
+  readonly bootstrapSettings: Settings;
+}
+
+/** What a member must remember. Outside the data directory (a clone must not inherit it), fsynced before it is relied on. */
+export interface Durable {
+  readonly member: string;
+  readonly systemId?: string;
+  /** Which directory this state speaks of. */
+  readonly dirMark?: string;
+  readonly storeId?: string;
+  readonly maxTerm: number;
+  readonly maxRuleNumber: number;
+  /** Of the newest WAL in the data directory. */
+  readonly originTerm?: number;
+  readonly lastLsn?: Lsn;
+  /** A promotion that was asked for: if the timeline is greater than `fromTimeline`, the newest WAL is of `term`. */
+  readonly promoting?: { readonly term: number; readonly fromTimeline: number };
+  /** Since WAL was discarded: the member counts for nothing until it is as far again. */
+  readonly floor?: Position | 'infinite';
+  readonly rewinding: boolean;
+  /** This directory was made by initdb and its identifier is not yet published: no client has written to it. */
+  readonly founding: boolean;
+}
+
+/* ---------------------------------------------------------------- PostgreSQL as it is seen */
+
+export interface WalSender {
+  readonly applicationName: string;
+  readonly userName: string;
+  readonly clientAddress: string | null;
+  readonly state: string;
+  readonly syncState: string;
+  readonly syncPriority: number;
+  readonly flushLsn: Lsn | undefined;
+  readonly replayLsn: Lsn | undefined;
+}
+
+export interface Slot {
+  readonly name: string;
+  readonly physical: boolean;
+  readonly active: boolean;
+  readonly restartLsn: Lsn | undefined;
+}
+
+/** pg_control: the last word of an instance that is down. */
+export interface ControlData {
+  readonly systemId: string;
+  /** `in production`, `shut down`, `shut down in recovery`, `in archive recovery`, `in crash recovery`, `shutting down`, ... */
+  readonly state: string;
+  readonly timeline: number;
+  /** Where the latest checkpoint's record begins. */
+  readonly checkpointLsn: Lsn;
+  readonly walLogHints: boolean;
+  readonly dataChecksums: boolean;
+}
+
+/** What is in the data directory, whether or not a process runs on it. */
+export type DataDirectory =
+  | { readonly kind: 'empty' }
+  /** Something is there that is not a PostgreSQL data directory, or cannot be read. */
+  | { readonly kind: 'unusable'; readonly error: string }
+  | {
+      readonly kind: 'present';
+      readonly mark: string;
+      readonly control: ControlData;
+      /** standby.signal or recovery.signal is there: it would start as a replica. */
+      readonly standbySignal: boolean;
+    };
+
+/** The postmaster and what it answers. */
+export type Instance =
+  /** No process of the instance is left. `exit` tells how it ended, if it was seen. */
+  | { readonly kind: 'stopped'; readonly exit?: InstanceExit }
+  /** A postmaster is there and does not take connections yet, or no longer. `because` in its own words. */
+  | { readonly kind: 'starting'; readonly because: string }
+  /** A postmaster is there and the inspection did not get an answer in time. */
+  | { readonly kind: 'silent'; readonly because: string }
+  | RunningInstance;
+
+export interface InstanceExit {
+  /** `stopped`: an orderly end (pg_control says "shut down"); `crashed`: any other. */
+  readonly kind: 'stopped' | 'crashed';
+  readonly because: string;
+}
+
+export interface RunningInstance {
+  readonly kind: 'running';
+  readonly inRecovery: boolean;
+  readonly timeline: number;
+  readonly serverVersion: number;
+  readonly startTime: string;
+  /** Primary only. */
+  readonly writtenLsn: Lsn | undefined;
+  /** Replica only: flushed by the WAL receiver since the start, and replayed. */
+  readonly receivedLsn: Lsn | undefined;
+  readonly replayedLsn: Lsn | undefined;
+  readonly replayedAt: string | undefined;
+  readonly replayPaused: boolean;
+  /** Replica only: the startup process has read all WAL that is here, and waits for more. */
+  readonly localWalUsedUp: boolean;
+  /** Replica only: `streaming`, `in archive recovery`, or undefined. */
+  readonly replicationState: string | undefined;
+  /** Replica only: the member that primary_conninfo names, as the server itself reports it. */
+  readonly upstream: { readonly host: string; readonly port: number } | undefined;
+  readonly walSenders: readonly WalSender[];
+  readonly slots: readonly Slot[];
+  /** Names of changed parameters that wait for a restart. */
+  readonly pendingRestart: readonly string[];
+  /** Ancestors of the timeline, oldest first. */
+  readonly history: readonly TimelineSwitch[];
+}
+
+export interface PostgresStatus {
+  readonly directory: DataDirectory;
+  readonly instance: Instance;
+}

@@ -1,0 +1,72 @@
+/**
+ * The store that all members trust. One contract test (test/dcs-contract) holds every adapter to this file.
+ *
+ * The store knows nothing of roles: it keeps keys under the prefix of one cluster, compares revisions, and
+ * ends leases. Keys here are relative to the cluster's prefix (`leader`, `members/pg1`).
+ *
+ * No call throws for what the world does; each has a deadline and ends when `signal` aborts.
+ */
+
+/** A key as it is stored. Revisions count the changes of the whole store, or of the cluster: they only grow. */
+export interface StoredKey {
+  readonly value: string;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly leaseId?: string;
+}
+
+export interface Snapshot {
+  /** Identity of the store: another one means other contents, whatever the revisions say. */
+  readonly storeId: string;
+  readonly revision: number;
+  readonly keys: ReadonlyMap<string, StoredKey>;
+}
+
+export interface StoreTransaction {
+  /** `modRevision` 0: the key must be absent. */
+  readonly compare: readonly { readonly key: string; readonly modRevision: number }[];
+  /** `value` undefined deletes. A `leaseId` that does not live makes the transaction be refused. */
+  readonly write: readonly { readonly key: string; readonly value: string | undefined; readonly leaseId?: string }[];
+}
+
+export type StoreOutcome =
+  | { readonly kind: 'applied'; readonly revision: number }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'not-sent'; readonly error: string }
+  | { readonly kind: 'unanswered'; readonly error: string };
+
+export type ReadOutcome =
+  | { readonly kind: 'read'; readonly snapshot: Snapshot }
+  | { readonly kind: 'failed'; readonly error: string };
+
+export type LeaseOutcome =
+  | { readonly kind: 'alive'; readonly leaseId: string; readonly ttlMs: number }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'failed'; readonly error: string };
+
+export interface WatchListener {
+  /**
+   * The keys as they are now. Called once at the beginning and after every change (changes may be folded into
+   * one call, none is missed), also when a lease's end removed a key.
+   * `askedAt` is on this host's boot-time clock: the snapshot is of that moment, or later.
+   */
+  onSnapshot(snapshot: Snapshot, askedAt: number): void;
+  /** The watch does not see the store (any more). It goes on trying by itself; `onSnapshot` follows when it is back. */
+  onLost(error: string): void;
+}
+
+export interface Dcs {
+  /** Where it is, for people; without secrets. */
+  readonly description: string;
+  /** Linearizable: never older than any write that was answered before the call. */
+  read(signal: AbortSignal): Promise<ReadOutcome>;
+  transact(transaction: StoreTransaction, signal: AbortSignal): Promise<StoreOutcome>;
+  /** The granted TTL may be longer than asked for, never shorter. */
+  grantLease(ttlMs: number, signal: AbortSignal): Promise<LeaseOutcome>;
+  renewLease(leaseId: string, signal: AbortSignal): Promise<LeaseOutcome>;
+  /** Ends the lease and deletes its keys. `gone` is the good outcome. */
+  revokeLease(leaseId: string, signal: AbortSignal): Promise<LeaseOutcome>;
+  /** Begins to watch; returns how to end it. */
+  watch(listener: WatchListener): () => void;
+  close(): Promise<void>;
+}
