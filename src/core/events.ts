@@ -67,4 +67,6 @@ export type OperatorRequest =
       readonly pendingOnly: boolean;
     }
   | { readonly kind: 'reinitialize'; readonly force: boolean }
-  | { readonly kind: 'reload' };
+  | { readonly kind: 'reload' }
+  /** The agent is to end: hand over if there is something to hand over, stop the instance. */
+  | { readonly kind: 'shutdown' };

@@ -1,0 +1,276 @@
+/** Turning the goal of the matching rule into effects, once: what is under way is not asked for again. */
+import { configurationMark } from './configuration.ts';
+import type { Effect, Job, Transaction } from './effects.ts';
+import type { Facts } from './facts.ts';
+import { deadlineOf } from './lease.ts';
+import { formatLsn, type Lsn, lagBytes, lsnZero } from './lsn.ts';
+import type { Durable, Handover, TermEntry } from './model.ts';
+import { abandon } from './observe.ts';
+import type { Goal } from './rules/rule.ts';
+import type { PendingTransaction, State } from './state.ts';
+import { announcePosition, found, type Ground, recordTerm, release, setFailover, take } from './transactions.ts';
+
+export interface Acted {
+  readonly state: State;
+  readonly effects: readonly Effect[];
+}
+
+/** How long an unanswered lease request blocks the next one. The adapters answer sooner. */
+const leaseRequestMs = 5000;
+
+export function act(facts: Facts, goal: Goal, at: string): Acted {
+  const { state } = facts;
+  switch (goal.kind) {
+    case 'wait':
+      return { state, effects: [] };
+    case 'job':
+      return state.job === undefined ? beginJob(facts, goal.job) : { state, effects: [] };
+    case 'fence':
+      return beginJob(facts, { kind: 'stop', mode: 'immediate' });
+    case 'transact':
+      return send(facts, goal.transaction);
+    case 'found':
+      return withFreshLease(facts, (leaseId) => {
+        const founder = {
+          member: facts.self,
+          leaseId,
+          settings: facts.settings,
+          maxTerm: state.durable.maxTerm,
+          maxRuleNumber: state.durable.maxRuleNumber,
+        };
+        return facts.view && found(facts.view, founder, goal.systemId);
+      });
+    case 'take': {
+      const { view, rule, self } = facts;
+      const noted: Facts = { ...facts, state: { ...state, takenOn: goal.ground } };
+      return withFreshLease(noted, (leaseId) => view && rule && take(view, rule, self, leaseId, goal.ground));
+    }
+    case 'reclaim':
+      return askLease(facts, { kind: 'renew-lease', purpose: 'leader', leaseId: goal.leaseId });
+    case 'give-up':
+      return giveUp(facts, goal.leaseId);
+    case 'release':
+      return releaseKey(facts, goal);
+    case 'announce':
+      return announce(facts);
+    case 'refuse-request':
+      return facts.view?.failover === undefined
+        ? { state, effects: [] }
+        : send(facts, setFailover(facts.view, { ...facts.view.failover.value, refused: goal.reason }));
+    case 'switchover':
+      return beginSwitchover(facts, goal.candidate);
+    case 'record-term':
+      return recordCurrentTerm(facts, at);
+    case 'farewell':
+      return farewell(state);
+  }
+}
+
+/* ---------------------------------------------------------------- jobs */
+
+function beginJob(facts: Facts, job: Job): Acted {
+  const { state, now } = facts;
+  const id = state.nextId;
+  const next: State = {
+    ...state,
+    nextId: id + 1,
+    job: { id, job, startedAt: now },
+    durable: rememberBefore(facts, job),
+    configuredFor: configuredBy(facts, job),
+  };
+  return { state: next, effects: [{ kind: 'job', id, job }] };
+}
+
+/** What must be on disk before the job begins, since nobody can tell afterwards. */
+function rememberBefore(facts: Facts, job: Job): Durable {
+  const { durable } = facts.state;
+  const term = facts.rule?.term;
+  switch (job.kind) {
+    case 'initdb':
+      return { ...durable, founding: true };
+    case 'promote':
+      return term === undefined || facts.running === undefined
+        ? durable
+        : { ...durable, promoting: { term, fromTimeline: facts.running.timeline } };
+    case 'start':
+      return job.as === 'primary' && term !== undefined ? { ...durable, originTerm: term } : durable;
+    case 'rewind':
+      return { ...durable, rewinding: true, floor: floorBefore(facts) };
+    default:
+      return durable;
+  }
+}
+
+/** The floor is only ever raised. Where nobody knows how far the WAL went, it is infinite. */
+function floorBefore(facts: Facts): Durable['floor'] & {} {
+  const { durable } = facts.state;
+  if (durable.floor !== undefined) return durable.floor;
+  const directory = facts.postgres?.directory;
+  if (durable.originTerm === undefined || directory?.kind !== 'present') return 'infinite';
+  return { originTerm: durable.originTerm, lsn: durable.lastLsn ?? directory.control.checkpointLsn };
+}
+
+function configuredBy(facts: Facts, job: Job): string | undefined {
+  return job.kind === 'start' || job.kind === 'configure'
+    ? configurationMark(facts, job.upstream)
+    : facts.state.configuredFor;
+}
+
+/* ---------------------------------------------------------------- transactions */
+
+/** One transaction on the rule at a time, on a view that shows the outcome of the last one. */
+function maySend(facts: Facts): boolean {
+  const { state, now } = facts;
+  return (
+    state.ruleTransaction === undefined &&
+    now >= state.transactionRetryAt &&
+    state.viewAskedAt >= state.viewNeededSince &&
+    state.dcs.kind === 'connected'
+  );
+}
+
+function send(facts: Facts, transaction: Transaction, leaseId?: string): Acted {
+  const { state, now } = facts;
+  if (!maySend(facts)) return { state, effects: [] };
+  const id = state.nextId;
+  const pending: PendingTransaction = { id, transaction, sentAt: now, ...(leaseId === undefined ? {} : { leaseId }) };
+  return {
+    state: { ...state, nextId: id + 1, ruleTransaction: pending },
+    effects: [{ kind: 'transact', id, transaction }],
+  };
+}
+
+/** Each attempt at the key has a lease of its own, young enough to serve on. */
+function withFreshLease(facts: Facts, transaction: (leaseId: string) => Transaction | undefined): Acted {
+  const { state, now, settings } = facts;
+  if (!maySend(facts)) return { state, effects: [] };
+  const { leaderLease } = state;
+  const isFresh =
+    leaderLease !== undefined &&
+    !state.abandonedLeases.includes(leaderLease.leaseId) &&
+    leaderLease.ttlMs === settings.ttlMs &&
+    now < leaderLease.validFrom + leaderLease.ttlMs / 4;
+  if (!isFresh) {
+    const dropped: State =
+      leaderLease === undefined
+        ? state
+        : { ...state, leaderLease: undefined, abandonedLeases: abandon(state, leaderLease.leaseId) };
+    return askLease({ ...facts, state: dropped }, { kind: 'grant-lease', purpose: 'leader', ttlMs: settings.ttlMs });
+  }
+  const made = transaction(leaderLease.leaseId);
+  return made === undefined ? { state, effects: [] } : send(facts, made, leaderLease.leaseId);
+}
+
+function askLease(facts: Facts, effect: Effect): Acted {
+  const { state, now } = facts;
+  if (state.leaderLeaseBusyUntil !== undefined && now < state.leaderLeaseBusyUntil) return { state, effects: [] };
+  return { state: { ...state, leaderLeaseBusyUntil: now + leaseRequestMs }, effects: [effect] };
+}
+
+function giveUp(facts: Facts, leaseId: string): Acted {
+  const acted = askLease(facts, { kind: 'revoke-lease', leaseId });
+  return { ...acted, state: { ...acted.state, abandonedLeases: abandon(acted.state, leaseId) } };
+}
+
+/** From the sending on I am not the holder, whatever becomes of it. */
+function releaseKey(facts: Facts, goal: Extract<Goal, { kind: 'release' }>): Acted {
+  const { state, view, rule } = facts;
+  if (view === undefined || rule === undefined || state.leaderLease === undefined) return { state, effects: [] };
+  const leaseId = state.leaderLease.leaseId;
+  const acted = send(facts, release(view, rule, goal.clean ? handoverOf(facts, goal.candidate) : undefined), leaseId);
+  if (acted.effects.length === 0) return acted;
+  return {
+    ...acted,
+    state: {
+      ...acted.state,
+      leaderLease: undefined,
+      abandonedLeases: abandon(acted.state, leaseId),
+      abstainTerm: goal.abstain ? rule.term : acted.state.abstainTerm,
+      switchover: undefined,
+    },
+  };
+}
+
+function handoverOf(facts: Facts, candidate: string | undefined): Handover | undefined {
+  const directory = facts.postgres?.directory;
+  if (directory?.kind !== 'present') return undefined;
+  const { timeline, checkpointLsn } = directory.control;
+  return { timeline, lsn: checkpointLsn, ...(candidate === undefined ? {} : { to: candidate }) };
+}
+
+function announce(facts: Facts): Acted {
+  const { state, view, rule, position } = facts;
+  if (view === undefined || rule === undefined || position === undefined) return { state, effects: [] };
+  const sequence = (view.revocations.get(facts.self)?.value.sequence ?? 0) + 1;
+  const acted = send(facts, announcePosition(view, facts.self, { ...position, term: rule.term, sequence }));
+  if (acted.effects.length === 0) return acted;
+  return { ...acted, state: { ...acted.state, durable: { ...acted.state.durable, lastLsn: position.lsn } } };
+}
+
+function beginSwitchover(facts: Facts, candidate: string): Acted {
+  const revision = facts.view?.failover?.modRevision;
+  if (revision === undefined) return { state: facts.state, effects: [] };
+  const state: State = { ...facts.state, switchover: { revision, candidate, phase: 'checkpoint' } };
+  return beginJob({ ...facts, state }, { kind: 'checkpoint' });
+}
+
+/* ---------------------------------------------------------------- the history */
+
+function recordCurrentTerm(facts: Facts, at: string): Acted {
+  const { view, rule, running } = facts;
+  if (view === undefined || rule === undefined || running?.writtenLsn === undefined)
+    return { state: facts.state, effects: [] };
+  const before = facts.terms.at(-1);
+  const switched = before === undefined || before.timeline !== running.timeline;
+  // A new timeline began where its own history says. A holder that goes on with its timeline begins the term here:
+  // everything before was written by itself.
+  const switchLsn = switched ? (running.history.at(-1)?.switchLsn ?? lsnZero) : running.writtenLsn;
+  const entry: TermEntry = {
+    term: rule.term,
+    timeline: running.timeline,
+    switchLsn,
+    member: facts.self,
+    reason: reasonOf(facts, switchLsn, switched),
+    at,
+  };
+  return send(facts, recordTerm(view, entry));
+}
+
+function reasonOf(facts: Facts, switchLsn: Lsn, switched: boolean): string {
+  const before = facts.terms.at(-1);
+  if (before === undefined) return facts.state.durable.maxTerm > 1 ? 'cluster founded anew' : 'cluster founded';
+  const ground: Ground = facts.state.takenOn ?? 'retake';
+  const last = facts.view?.status?.value.lsn;
+  const lost = last === undefined || !switched ? 0n : lagBytes(last, switchLsn);
+  const loss =
+    lost > 0n ? `; the last primary had written up to ${formatLsn(last ?? lsnZero)}, ${lost} bytes more` : '';
+  switch (ground) {
+    case 'retake':
+      return `${facts.self} took its key again`;
+    case 'handover':
+      return `handed over by ${before.member} after a clean shutdown`;
+    case 'asynchronous':
+      return `failover: ${before.member} lost the leader key${loss}`;
+    case 'forced':
+      return `failover forced by an operator${loss}`;
+  }
+}
+
+/* ---------------------------------------------------------------- the end */
+
+function farewell(state: State): Acted {
+  if (state.shutdown === undefined) return { state, effects: [] };
+  const { requestId } = state.shutdown;
+  if (requestId === '') return { state, effects: [] };
+  const effects: Effect[] = [{ kind: 'answer', requestId, answer: { status: 200, text: 'stopped' } }];
+  if (state.memberLease !== undefined) effects.push({ kind: 'revoke-lease', leaseId: state.memberLease.leaseId });
+  return { state: { ...state, memberLease: undefined, shutdown: { requestId: '' } }, effects };
+}
+
+/** Until when the guard lets the instance run; undefined = the guard is off. */
+export function guardDeadline(facts: Facts): number | undefined {
+  const { state } = facts;
+  if (!facts.mayWrite || facts.rule?.disarmed === true) return undefined;
+  if (state.leaderLease !== undefined && facts.holder === facts.self) return deadlineOf(state.leaderLease);
+  return state.armedUntil;
+}

@@ -1,0 +1,124 @@
+/** What goes on beside the rules, whatever they say: leases, publication, slots, fresh views, the guard. */
+import { guardDeadline } from './act.ts';
+import type { Effect } from './effects.ts';
+import type { Facts } from './facts.ts';
+import { type Lease, renewalDueAt } from './lease.ts';
+import { differsInKind, differsInPosition, memberRecord, positionsEveryMs, statusRecord } from './publish.ts';
+import { slotChanges } from './slots.ts';
+import type { State } from './state.ts';
+import { publish } from './transactions.ts';
+
+export interface Chores {
+  readonly state: State;
+  readonly effects: readonly Effect[];
+}
+
+/** How long an unanswered lease request, or read, blocks the next one. */
+const leaseRequestMs = 5000;
+const readRequestMs = 5000;
+/** Slots are looked after no more often than this. */
+const slotsEveryMs = 1000;
+
+export function chores(facts: Facts): Chores {
+  const effects: Effect[] = [];
+  let { state } = facts;
+  const now = { ...facts };
+  state = readAnew({ ...now, state }, effects);
+  state = endLeases({ ...now, state }, effects);
+  state = keepMemberLease({ ...now, state }, effects);
+  state = keepLeaderLease({ ...now, state }, effects);
+  state = tell({ ...now, state }, effects);
+  state = keepSlots({ ...now, state }, effects);
+  return { state, effects };
+}
+
+/** The guard's new deadline, if it has changed. It goes out before everything else of the step. */
+export function guard(facts: Facts): Chores {
+  const until = guardDeadline(facts);
+  if (until === facts.state.armedUntil) return { state: facts.state, effects: [] };
+  return { state: { ...facts.state, armedUntil: until }, effects: [{ kind: 'guard', until }] };
+}
+
+function readAnew(facts: Facts, effects: Effect[]): State {
+  const { state, now } = facts;
+  const needed = state.view === undefined || state.viewAskedAt < state.viewNeededSince;
+  if (!needed || state.dcs.kind === 'lost') return state;
+  if (state.readAskedAt !== undefined && now < state.readAskedAt + readRequestMs) return state;
+  effects.push({ kind: 'read' });
+  return { ...state, readAskedAt: now };
+}
+
+function endLeases(facts: Facts, effects: Effect[]): State {
+  const { state } = facts;
+  for (const leaseId of state.leasesToEnd) effects.push({ kind: 'revoke-lease', leaseId });
+  return state.leasesToEnd.length === 0 ? state : { ...state, leasesToEnd: [] };
+}
+
+function keepMemberLease(facts: Facts, effects: Effect[]): State {
+  const { state, now, settings } = facts;
+  if (state.view === undefined || state.shutdown?.requestId === '') return state;
+  if (state.memberLeaseBusyUntil !== undefined && now < state.memberLeaseBusyUntil) return state;
+  const { memberLease } = state;
+  if (memberLease === undefined || memberLease.ttlMs !== settings.ttlMs) {
+    if (state.dcs.kind !== 'connected') return state;
+    effects.push({ kind: 'grant-lease', purpose: 'member', ttlMs: settings.ttlMs });
+    return { ...state, memberLeaseBusyUntil: now + leaseRequestMs };
+  }
+  return renewWhenDue(facts, memberLease, 'memberLeaseBusyUntil', effects);
+}
+
+/** Renewed while the key hangs on it. A lease that carries no key, and no attempt at one, is left to expire. */
+function keepLeaderLease(facts: Facts, effects: Effect[]): State {
+  const { state, now, view } = facts;
+  const { leaderLease } = state;
+  if (leaderLease === undefined) return state;
+  const carriesKey = view?.leader?.leaseId === leaderLease.leaseId;
+  if (!carriesKey || state.abandonedLeases.includes(leaderLease.leaseId)) return state;
+  if (state.leaderLeaseBusyUntil !== undefined && now < state.leaderLeaseBusyUntil) return state;
+  return renewWhenDue(facts, leaderLease, 'leaderLeaseBusyUntil', effects);
+}
+
+function renewWhenDue(
+  facts: Facts,
+  lease: Lease,
+  busy: 'leaderLeaseBusyUntil' | 'memberLeaseBusyUntil',
+  effects: Effect[],
+): State {
+  const { state, now } = facts;
+  if (now < renewalDueAt(lease)) return state;
+  effects.push({ kind: 'renew-lease', purpose: lease.purpose, leaseId: lease.leaseId });
+  return { ...state, [busy]: now + leaseRequestMs };
+}
+
+function tell(facts: Facts, effects: Effect[]): State {
+  const { state, now, view } = facts;
+  if (view === undefined || state.memberLease === undefined || state.publication !== undefined) return state;
+  if (state.dcs.kind !== 'connected' || now < state.publicationRetryAt || state.postgres === undefined) return state;
+  if (otherAgentLives(facts)) return state;
+  const record = memberRecord(facts);
+  const told = view.members.get(facts.self);
+  const isNew = told === undefined || told.leaseId !== state.memberLease.leaseId || differsInKind(told.value, record);
+  const moved =
+    told !== undefined && differsInPosition(told.value, record) && now >= state.publishedAt + positionsEveryMs;
+  if (!isNew && !moved) return state;
+  const transaction = publish(view, facts.self, record, state.memberLease.leaseId, statusRecord(facts));
+  const id = state.nextId;
+  effects.push({ kind: 'transact', id, transaction });
+  return { ...state, nextId: id + 1, publication: { id, transaction, sentAt: now } };
+}
+
+/** The name is somebody else's: not a word of mine under it. */
+function otherAgentLives(facts: Facts): boolean {
+  const registered = facts.view?.members.get(facts.self);
+  if (registered === undefined || registered.leaseId === facts.state.memberLease?.leaseId) return false;
+  return registered.value.apiUrl !== facts.state.self.apiUrl;
+}
+
+function keepSlots(facts: Facts, effects: Effect[]): State {
+  const { state, now } = facts;
+  if (state.slotsChangedAt !== undefined && now < state.slotsChangedAt + slotsEveryMs) return state;
+  const change = slotChanges(facts);
+  if (change === undefined) return state;
+  effects.push(change);
+  return { ...state, slotsChangedAt: now };
+}

@@ -1,0 +1,130 @@
+/** What the instance shows, folded into the state: since when it is down, and what its WAL is worth. */
+import { type Facts, factsOf } from './facts.ts';
+import type { Durable, Instant, PostgresStatus } from './model.ts';
+import { comparePositions, entryOf, isOnTimelineOf } from './position.ts';
+import type { State } from './state.ts';
+
+/** How long an instance has to run before earlier failures to start it are forgotten. */
+const stableMs = 10_000;
+
+export function observePostgres(state: State, status: PostgresStatus, now: Instant): State {
+  const before = state.postgres?.instance.kind;
+  const { instance } = status;
+  const up = instance.kind === 'running';
+  const paused = state.view?.config?.value.pause ?? false;
+  const next: State = {
+    ...state,
+    postgres: status,
+    downSince: up ? undefined : (state.downSince ?? now),
+    silentSince: instance.kind === 'silent' ? (state.silentSince ?? now) : undefined,
+    wentDownInPause:
+      instance.kind === 'stopped' &&
+      (state.wentDownInPause || (paused && before !== undefined && before !== 'stopped')),
+    stoppedByUs: instance.kind === 'stopped' && state.stoppedByUs,
+    configuredFor: up || state.job?.job.kind === 'start' ? state.configuredFor : forgetWhenDown(state, instance.kind),
+  };
+  const counted = countStarts(state, next, now);
+  return withDurable(counted, now);
+}
+
+function forgetWhenDown(state: State, kind: PostgresStatus['instance']['kind']): string | undefined {
+  return kind === 'stopped' ? undefined : state.configuredFor;
+}
+
+/** An instance that dies again and again is started less and less often. */
+function countStarts(before: State, next: State, now: Instant): State {
+  const { instance } = next.postgres ?? {};
+  const failures = new Map(next.failures);
+  const failure = failures.get('start');
+  if (instance?.kind === 'running' && failure !== undefined && now >= failure.retryAt + stableMs) {
+    failures.delete('start');
+    return { ...next, failures };
+  }
+  const died =
+    instance?.kind === 'stopped' && before.postgres !== undefined && before.postgres.instance.kind !== 'stopped';
+  if (!died || instance.exit?.kind !== 'crashed' || next.stoppedByUs || before.job?.job.kind === 'stop') return next;
+  const count = (failure?.count ?? 0) + 1;
+  // The first restart is at once: a crashed instance is back in a moment, and that is the fastest way to serve.
+  failures.set('start', {
+    count,
+    retryAt: now + (count === 1 ? 0 : Math.min(250 * 2 ** (count - 2), 10_000)),
+    error: instance.exit.because,
+  });
+  return { ...next, failures };
+}
+
+/* ---------------------------------------------------------------- what is remembered of the WAL */
+
+function withDurable(state: State, now: Instant): State {
+  let durable = adoptMark(state);
+  durable = settlePromotion({ ...state, durable });
+  const facts = factsOf({ ...state, durable }, now);
+  durable = withOriginTerm(facts);
+  durable = withoutFloor(factsOf({ ...state, durable }, now));
+  return durable === state.durable ? state : { ...state, durable };
+}
+
+/** The state speaks of another directory (or of none): of the one that is here nothing is known. */
+function adoptMark(state: State): Durable {
+  const { durable, postgres, job } = state;
+  if (postgres?.directory.kind !== 'present' || durable.dirMark === postgres.directory.mark) return durable;
+  if (job?.job.kind === 'clone' || job?.job.kind === 'initdb' || job?.job.kind === 'set-aside') return durable;
+  const { originTerm: _of, lastLsn: _another, promoting: _directory, ...rest } = durable;
+  return {
+    ...rest,
+    dirMark: postgres.directory.mark,
+    systemId: postgres.directory.control.systemId,
+    rewinding: false,
+    founding: false,
+    floor: 'infinite',
+  };
+}
+
+/** Did the promotion that was asked for happen? The timeline tells. */
+function settlePromotion(state: State): Durable {
+  const { durable, postgres } = state;
+  const { promoting } = durable;
+  if (promoting === undefined || postgres?.instance.kind !== 'running') return durable;
+  const { instance } = postgres;
+  if (instance.inRecovery && state.job?.job.kind === 'promote') return durable;
+  const { promoting: _settled, ...rest } = durable;
+  return instance.timeline > promoting.fromTimeline ? { ...rest, originTerm: promoting.term } : rest;
+}
+
+/** A replica's newest WAL is of the term that it streams, once it is past the term's first position. */
+function withOriginTerm(facts: Facts): Durable {
+  const { running, rule, position } = facts;
+  const { durable } = facts.state;
+  if (running === undefined || rule === undefined || position === undefined) return durable;
+  if (!running.inRecovery) {
+    const mine = facts.iHold && durable.promoting === undefined && durable.originTerm !== rule.term;
+    return mine && facts.terms.some((entry) => entry.term === rule.term && entry.member === facts.self)
+      ? { ...durable, originTerm: rule.term }
+      : durable;
+  }
+  const entry = entryOf(facts.terms, rule.term);
+  if (entry === undefined || durable.originTerm === entry.term || position.lsn <= entry.switchLsn) return durable;
+  const streams =
+    running.replicationState === 'streaming' && running.timeline === entry.timeline && facts.state.job === undefined;
+  const fromHolder =
+    streams &&
+    running.upstream !== undefined &&
+    running.upstream.host === facts.upstream?.host &&
+    running.upstream.port === facts.upstream.port;
+  if (!isOnTimelineOf(running, entry) && !(fromHolder && entry.member === facts.holder)) return durable;
+  return { ...durable, originTerm: entry.term };
+}
+
+/** H18: a rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. */
+function withoutFloor(facts: Facts): Durable {
+  const { durable } = facts.state;
+  const { position, running, view } = facts;
+  if (durable.floor === undefined || position === undefined || running === undefined || durable.rewinding)
+    return durable;
+  const { floor, ...rest } = durable;
+  if (floor !== 'infinite') return comparePositions(position, floor) >= 0 ? rest : durable;
+  const primaryLsn = view?.status?.value.lsn;
+  const caughtUp =
+    running.replicationState === 'streaming' && facts.holder !== undefined && facts.holder !== facts.self;
+  return caughtUp && primaryLsn !== undefined && position.lsn >= primaryLsn ? rest : durable;
+}

@@ -1,0 +1,279 @@
+/** Folding what happened into the state. No decisions: what follows from an event is the rules' matter. */
+import type { Event, JobOutcome, TransactionOutcome } from './events.ts';
+import { type Facts, factsOf } from './facts.ts';
+import { renewed, retryLeaseAfterMs } from './lease.ts';
+import type { ClusterView, Instant } from './model.ts';
+import { observePostgres } from './observe-postgres.ts';
+import { acceptRequest } from './requests.ts';
+import { emptyDurable, type PendingTransaction, type State } from './state.ts';
+import { applyTransaction } from './view.ts';
+
+/** How long a transaction that could not be sent, or whose fate is not known, is not tried again. */
+const transactionRetryMs = 200;
+
+export function observe(state: State, event: Event, now: Instant): State {
+  switch (event.kind) {
+    case 'started':
+      return { ...state, durable: event.durable ?? emptyDurable(state.self.name), armedUntil: event.armedUntil };
+    case 'tick':
+      return state;
+    case 'dcs-read':
+      return observeView(state, event.view, event.askedAt, now);
+    case 'dcs-lost':
+      return {
+        ...state,
+        readAskedAt: undefined,
+        dcs: state.dcs.kind === 'never' ? { kind: 'never', error: event.error } : { kind: 'lost', error: event.error },
+      };
+    case 'transaction-answered':
+      return observeAnswer(state, event.id, event.outcome, now);
+    case 'lease-granted':
+      return observeGrant(state, event);
+    case 'lease-renewed':
+      return observeRenewal(state, event);
+    case 'lease-gone':
+      return observeLeaseGone(state, event.leaseId, now);
+    case 'lease-failed': {
+      const busyUntil = now + retryLeaseAfterMs(factsOf(state, now).settings.ttlMs);
+      return event.purpose === 'leader'
+        ? { ...state, leaderLeaseBusyUntil: busyUntil }
+        : { ...state, memberLeaseBusyUntil: busyUntil };
+    }
+    case 'postgres-seen':
+      return observePostgres(state, event.status, now);
+    case 'job-progress':
+      return state.job?.id === event.id ? { ...state, job: { ...state.job, progress: event.progress } } : state;
+    case 'job-finished':
+      return observeJob(state, event, now);
+    case 'operator':
+      return acceptRequest(state, event.requestId, event.request, now);
+  }
+}
+
+/* ---------------------------------------------------------------- the DCS */
+
+function observeView(state: State, view: ClusterView, askedAt: Instant, now: Instant): State {
+  const connected: State = { ...state, readAskedAt: undefined, dcs: { kind: 'connected' } };
+  const old = state.view;
+  const older = old !== undefined && old.storeId === view.storeId && view.revision < old.revision;
+  // A snapshot that was on its way while I learnt of something newer. One that was asked for later and still shows
+  // less is another matter: then the DCS went back, and the facts will say so.
+  if (older && askedAt < state.viewKnownAt) return connected;
+  return withView({ ...connected, viewAskedAt: Math.max(askedAt, state.viewAskedAt) }, view, now);
+}
+
+/** Everything that depends on the view alone. */
+function withView(state: State, view: ClusterView, now: Instant): State {
+  const next: State = {
+    ...state,
+    view,
+    viewKnownAt: now,
+    keyAbsentSince: view.leader === undefined ? (state.keyAbsentSince ?? now) : undefined,
+    abstainTerm: view.rule !== undefined && view.rule.value.term !== state.abstainTerm ? undefined : state.abstainTerm,
+    switchover: view.failover?.modRevision === state.switchover?.revision ? state.switchover : undefined,
+  };
+  return rememberRule(next, now);
+}
+
+/** The greatest term and rule number that were seen, so that a DCS which goes back in time is noticed. */
+function rememberRule(state: State, now: Instant): State {
+  const rule = state.view?.rule?.value;
+  const facts: Facts = factsOf(state, now);
+  if (rule === undefined || facts.doubt !== undefined || state.view === undefined) return state;
+  const { durable, view } = state;
+  if (durable.storeId === view.storeId && durable.maxTerm === rule.term && durable.maxRuleNumber === rule.number)
+    return state;
+  return { ...state, durable: { ...durable, storeId: view.storeId, maxTerm: rule.term, maxRuleNumber: rule.number } };
+}
+
+function observeAnswer(state: State, id: number, outcome: TransactionOutcome, now: Instant): State {
+  if (state.publication?.id === id) {
+    const next: State = { ...state, publication: undefined };
+    return settle(next, state.publication, outcome, now, 'publicationRetryAt');
+  }
+  if (state.ruleTransaction?.id !== id) return state;
+  const next: State = { ...state, ruleTransaction: undefined };
+  return settle(next, state.ruleTransaction, outcome, now, 'transactionRetryAt');
+}
+
+function settle(
+  state: State,
+  pending: PendingTransaction,
+  outcome: TransactionOutcome,
+  now: Instant,
+  retryAt: 'transactionRetryAt' | 'publicationRetryAt',
+): State {
+  switch (outcome.kind) {
+    case 'applied':
+      if (state.view === undefined) return state;
+      return afterApplied(
+        withView(state, applyTransaction(state.view, pending.transaction, outcome.revision), now),
+        pending,
+        now,
+      );
+    case 'refused':
+      return { ...state, viewNeededSince: now, [retryAt]: now };
+    case 'not-sent':
+      return { ...state, [retryAt]: now + transactionRetryMs };
+    case 'unanswered':
+      // It may have been applied, or may yet be. What hangs on a lease is given up with the lease; everything else is
+      // settled by the next compare-and-swap on the same key. A read settles nothing.
+      return {
+        ...state,
+        viewNeededSince: now,
+        [retryAt]: now + transactionRetryMs,
+        ...(pending.leaseId === undefined
+          ? {}
+          : { abandonedLeases: abandon(state, pending.leaseId), leasesToEnd: [...state.leasesToEnd, pending.leaseId] }),
+      };
+  }
+}
+
+function afterApplied(state: State, pending: PendingTransaction, now: Instant): State {
+  const { transaction } = pending;
+  const published = transaction.write.some((write) => write.key === 'member');
+  const identified = transaction.write.find((write) => write.key === 'initialize');
+  let next: State = published ? { ...state, publishedAt: now } : state;
+  if (identified?.value !== undefined && identified.value !== '') {
+    // Mine is the cluster's identifier: the directory is no longer a mere attempt, and is whole by definition.
+    const { floor: _none, ...durable } = next.durable;
+    const mark = state.postgres?.directory.kind === 'present' ? { dirMark: state.postgres.directory.mark } : {};
+    next = { ...next, durable: { ...durable, ...mark, systemId: identified.value as string, founding: false } };
+  }
+  return next;
+}
+
+/* ---------------------------------------------------------------- leases */
+
+function observeGrant(state: State, event: Extract<Event, { kind: 'lease-granted' }>): State {
+  const { purpose, leaseId, ttlMs, sentAt } = event;
+  const lease = { purpose, leaseId, ttlMs, validFrom: sentAt };
+  return purpose === 'leader'
+    ? { ...state, leaderLease: lease, leaderLeaseBusyUntil: undefined }
+    : { ...state, memberLease: lease, memberLeaseBusyUntil: undefined };
+}
+
+function observeRenewal(state: State, event: Extract<Event, { kind: 'lease-renewed' }>): State {
+  const { purpose, leaseId, ttlMs, sentAt } = event;
+  const lease = purpose === 'leader' ? state.leaderLease : state.memberLease;
+  if (lease?.leaseId === leaseId) {
+    const next = renewed(lease, sentAt, ttlMs);
+    return purpose === 'leader'
+      ? { ...state, leaderLease: next, leaderLeaseBusyUntil: undefined }
+      : { ...state, memberLease: next, memberLeaseBusyUntil: undefined };
+  }
+  // The lease of an earlier life of this agent, asked for by the rule reclaim-key.
+  const isReclaimed =
+    purpose === 'leader' && state.view?.leader?.leaseId === leaseId && !state.abandonedLeases.includes(leaseId);
+  if (!isReclaimed) return state;
+  return { ...state, leaderLease: { purpose, leaseId, ttlMs, validFrom: sentAt }, leaderLeaseBusyUntil: undefined };
+}
+
+function observeLeaseGone(state: State, leaseId: string, now: Instant): State {
+  const next: State = { ...state, viewNeededSince: now };
+  if (state.memberLease?.leaseId === leaseId)
+    return { ...next, memberLease: undefined, memberLeaseBusyUntil: undefined };
+  if (state.leaderLease?.leaseId === leaseId) {
+    // The key went with it, whatever the view still says. Until the deadline passes or the key is re-taken, the
+    // deadline goes on counting: `armedUntil` keeps it.
+    return {
+      ...next,
+      leaderLease: undefined,
+      leaderLeaseBusyUntil: undefined,
+      abandonedLeases: abandon(state, leaseId),
+    };
+  }
+  return { ...next, leaderLeaseBusyUntil: undefined };
+}
+
+/** Only the newest matter: a key on an older one has long expired. */
+export function abandon(state: State, leaseId: string): readonly string[] {
+  return [...state.abandonedLeases.filter((one) => one !== leaseId), leaseId].slice(-8);
+}
+
+/* ---------------------------------------------------------------- jobs */
+
+/** Failed jobs are tried again after 0.5 s, then twice as long each time, at most a minute. */
+function retryDelayMs(count: number): number {
+  return Math.min(500 * 2 ** (count - 1), 60_000);
+}
+
+function observeJob(state: State, event: Extract<Event, { kind: 'job-finished' }>, now: Instant): State {
+  const running = state.job;
+  if (running?.id !== event.id) return observePostgres(state, event.status, now);
+  const { job } = running;
+  const failures = withOutcome(state, job.kind, event.outcome, now);
+  const next: State = { ...state, job: undefined, failures };
+  const changed = event.outcome.ok ? afterSuccess(next, running, event.status) : afterFailure(next, running.job.kind);
+  return observePostgres(changed, event.status, now);
+}
+
+function withOutcome(state: State, kind: RunningKind, outcome: JobOutcome, now: Instant): State['failures'] {
+  const failures = new Map(state.failures);
+  if (outcome.ok) {
+    if (kind !== 'start') failures.delete(kind);
+    if (kind === 'clone') failures.delete('rewind');
+    return failures;
+  }
+  const count = (failures.get(kind)?.count ?? 0) + 1;
+  failures.set(kind, { count, retryAt: now + retryDelayMs(count), error: outcome.error });
+  return failures;
+}
+
+type RunningKind = NonNullable<State['job']>['job']['kind'];
+
+function afterSuccess(state: State, running: NonNullable<State['job']>, status: NonNullable<State['postgres']>): State {
+  const { job } = running;
+  const { floor: _old, ...rest } = state.durable;
+  const mark =
+    status.directory.kind === 'present'
+      ? { dirMark: status.directory.mark, systemId: status.directory.control.systemId }
+      : {};
+  switch (job.kind) {
+    case 'promote':
+      return { ...state, checkpointDue: true };
+    case 'checkpoint':
+      return { ...state, checkpointDue: false, switchover: state.switchover && { ...state.switchover, phase: 'stop' } };
+    case 'stop':
+      return {
+        ...state,
+        stoppedByUs: true,
+        switchover: state.switchover && { ...state.switchover, phase: 'release' },
+        restart: state.restart?.phase === 'stop' ? { ...state.restart, phase: 'start' } : state.restart,
+      };
+    case 'initdb':
+      return { ...state, durable: { ...rest, ...mark, rewinding: false } };
+    case 'set-aside':
+      return { ...state, durable: { ...rest, founding: false } };
+    case 'rewind':
+      return { ...state, durable: { ...state.durable, ...withOrigin(state), rewinding: false } };
+    case 'clone':
+      return {
+        ...state,
+        reinit: false,
+        durable: { ...rest, ...mark, ...withOrigin(state), rewinding: false, founding: false, floor: 'infinite' },
+      };
+    case 'start':
+    case 'configure':
+    case 'provision':
+      return state;
+  }
+}
+
+/** What was copied is of the term that the source is in. */
+function withOrigin(state: State): { originTerm?: number } {
+  const term = state.view?.rule?.value.term;
+  return term === undefined ? {} : { originTerm: term };
+}
+
+function afterFailure(state: State, kind: RunningKind): State {
+  switch (kind) {
+    case 'checkpoint':
+    case 'stop':
+      return { ...state, switchover: undefined };
+    case 'clone':
+      return { ...state, reinit: state.reinit };
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,108 @@
+/** What a member tells the others about itself, and when. */
+import { type Facts, holdsKey } from './facts.ts';
+import type { MemberRecord, MemberRole, MemberState, StatusRecord } from './model.ts';
+import { lsnOf } from './position.ts';
+
+/** Positions alone are worth a write no more often than this. */
+export const positionsEveryMs = 2000;
+
+/** The record under `members/<name>`, as of now. */
+export function memberRecord(facts: Facts): MemberRecord {
+  const { state, running } = facts;
+  const { self } = state;
+  const lsn = running && lsnOf(running);
+  return {
+    connUrl: self.connUrl,
+    apiUrl: self.apiUrl,
+    state: memberState(facts),
+    role: memberRole(facts),
+    version: self.version,
+    tags: self.tags,
+    pause: facts.paused,
+    pendingRestart: running?.pendingRestart ?? [],
+    checkpointed: !state.checkpointDue,
+    rule: state.lastRule.name,
+    because: state.lastRule.because,
+    ...(running === undefined ? {} : { timeline: running.timeline, serverVersion: running.serverVersion }),
+    ...(lsn === undefined ? {} : { lsn }),
+    ...(running?.receivedLsn === undefined ? {} : { receivedLsn: running.receivedLsn }),
+    ...(running?.replayedLsn === undefined ? {} : { replayedLsn: running.replayedLsn }),
+    ...(running?.replicationState === undefined ? {} : { replicationState: running.replicationState }),
+    ...(state.durable.originTerm === undefined ? {} : { originTerm: state.durable.originTerm }),
+    ...(state.job?.progress === undefined ? {} : { progress: state.job.progress }),
+  };
+}
+
+function memberRole(facts: Facts): MemberRole {
+  if (facts.instance === 'empty' || facts.instance === 'unusable' || facts.instance === 'unknown')
+    return 'uninitialized';
+  return facts.instance === 'primary' && facts.iHold ? 'primary' : 'replica';
+}
+
+function memberState(facts: Facts): MemberState {
+  const { job, failures } = facts.state;
+  switch (job?.job.kind) {
+    case 'initdb':
+      return 'initializing new cluster';
+    case 'clone':
+      return 'creating replica';
+    case 'stop':
+      return facts.state.restart === undefined ? 'stopping' : 'restarting';
+    case 'start':
+      return facts.state.restart === undefined ? 'starting' : 'restarting';
+    default:
+      break;
+  }
+  switch (facts.instance) {
+    case 'primary':
+    case 'replica':
+      return 'running';
+    case 'starting':
+      return 'starting';
+    case 'silent':
+      return 'crashed';
+    case 'empty':
+      return failures.has('initdb') ? 'initdb failed' : 'stopped';
+    default:
+      return stoppedState(facts);
+  }
+}
+
+function stoppedState(facts: Facts): MemberState {
+  if ((facts.state.failures.get('start')?.count ?? 0) >= 2) return 'start failed';
+  const instance = facts.postgres?.instance;
+  return instance?.kind === 'stopped' && instance.exit?.kind === 'crashed' ? 'crashed' : 'stopped';
+}
+
+/** The holder's `status`; undefined at everybody else. */
+export function statusRecord(facts: Facts): StatusRecord | undefined {
+  const { running, state, now } = facts;
+  if (running?.writtenLsn === undefined || !holdsKey(state, now)) return undefined;
+  const slots = running.slots.flatMap((slot) =>
+    slot.restartLsn === undefined ? [] : [[slot.name, slot.restartLsn] as const],
+  );
+  return { lsn: running.writtenLsn, slots };
+}
+
+/** Whether anything but positions differs: that is told at once. */
+export function differsInKind(a: MemberRecord, b: MemberRecord): boolean {
+  return kindText(a) !== kindText(b);
+}
+
+export function differsInPosition(a: MemberRecord, b: MemberRecord): boolean {
+  return (
+    a.lsn !== b.lsn ||
+    a.replayedLsn !== b.replayedLsn ||
+    a.receivedLsn !== b.receivedLsn ||
+    a.progress?.doneBytes !== b.progress?.doneBytes
+  );
+}
+
+function kindText(record: MemberRecord): string {
+  const { lsn: _lsn, receivedLsn: _received, replayedLsn: _replayed, progress, because, rule, ...rest } = record;
+  return JSON.stringify([sorted(rest), sorted(rest.tags.all), progress?.doing ?? null, rule ?? null, because ?? null]);
+}
+
+function sorted(value: object): unknown {
+  return Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+}

@@ -1,0 +1,119 @@
+/**
+ * How a member whose cluster has another primary comes (back) to it: follow, rewind or clone.
+ * The least costly way that is right; what is not known yet is found out by starting as a replica, which writes nothing.
+ */
+import { formatLsn, type Lsn } from './lsn.ts';
+import type { Durable, PostgresStatus, Settings, TermEntry } from './model.ts';
+import { entryAfter, entryOf, isOnTimelineOf, lsnOf, originFromHistory } from './position.ts';
+
+export type RejoinPath =
+  /** Nothing of mine is missing in the history, or it is not known yet: stream, and look again. */
+  | { readonly kind: 'follow' }
+  | { readonly kind: 'rewind'; readonly because: string }
+  | { readonly kind: 'clone'; readonly because: string }
+  /** Diverged, and no allowed way leads back. */
+  | { readonly kind: 'stuck'; readonly because: string };
+
+/** After this many failed rewinds the member is cloned anew. */
+export const rewindsMax = 3;
+
+export interface RejoinInput {
+  readonly durable: Durable;
+  readonly postgres: PostgresStatus;
+  readonly terms: readonly TermEntry[];
+  readonly settings: Settings;
+  readonly rewindFailures: number;
+}
+
+/** The way back to the primary of the newest term on record. */
+export function rejoinPath(input: RejoinInput): RejoinPath {
+  const { durable, postgres, terms } = input;
+  if (postgres.directory.kind !== 'present') return { kind: 'clone', because: 'there is no data directory yet' };
+  if (durable.rewinding) return { kind: 'clone', because: 'a rewind of this data directory was not finished' };
+  const diverged = divergence(durable, postgres, terms);
+  if (diverged === undefined) return { kind: 'follow' };
+  return wayBack(input, diverged);
+}
+
+interface Divergence {
+  readonly because: string;
+  /** pg_rewind compares timeline numbers only: it cannot tell these two histories apart. */
+  readonly sameTimelineNumber: boolean;
+}
+
+function wayBack(input: RejoinInput, diverged: Divergence): RejoinPath {
+  const { settings, postgres } = input;
+  const { because } = diverged;
+  const clone = (why: string): RejoinPath =>
+    settings.cloneWhenDiverged
+      ? { kind: 'clone', because: `${because}; ${why}` }
+      : {
+          kind: 'stuck',
+          because: `${because}; ${why}; cloning is switched off (remove_data_directory_on_diverged_timelines): run "pgherd reinit"`,
+        };
+  if (diverged.sameTimelineNumber)
+    return clone('both histories have the same timeline number, so pg_rewind cannot help');
+  if (!settings.usePgRewind) return clone('pg_rewind is switched off (use_pg_rewind)');
+  const control = postgres.directory.kind === 'present' ? postgres.directory.control : undefined;
+  if (control && !control.walLogHints && !control.dataChecksums)
+    return clone('pg_rewind needs wal_log_hints or data checksums');
+  if (input.rewindFailures < rewindsMax) return { kind: 'rewind', because };
+  if (settings.cloneWhenRewindFails)
+    return { kind: 'clone', because: `${because}; pg_rewind failed ${input.rewindFailures} times` };
+  return {
+    kind: 'stuck',
+    because: `${because}; pg_rewind failed ${input.rewindFailures} times and cloning is switched off (remove_data_directory_on_rewind_failure): run "pgherd reinit"`,
+  };
+}
+
+function divergence(durable: Durable, postgres: PostgresStatus, terms: readonly TermEntry[]): Divergence | undefined {
+  const known = knownEnd(postgres);
+  if (known === undefined) return undefined;
+  const originTerm = durable.originTerm ?? originFromHistory(terms, known.timeline, known.lsn);
+  if (originTerm === undefined) return undefined;
+  const next = entryThatForked(terms, originTerm);
+  if (next === undefined) return undefined;
+  const { instance } = postgres;
+  if (instance.kind === 'running' && isOnTimelineOf(instance, next)) return undefined;
+  const beyond = known.atLeast ? known.lsn >= next.switchLsn : known.lsn > next.switchLsn;
+  if (!beyond) return undefined;
+  return {
+    because: `WAL of term ${originTerm} up to ${formatLsn(known.lsn)} is here, but term ${next.term} began at ${formatLsn(next.switchLsn)}`,
+    sameTimelineNumber: known.timeline === next.timeline,
+  };
+}
+
+/**
+ * The first term after `originTerm` that another writer, or another timeline, began. A holder that re-takes the key
+ * and goes on writing its own timeline forks nothing.
+ */
+function entryThatForked(terms: readonly TermEntry[], originTerm: number): TermEntry | undefined {
+  let own = entryOf(terms, originTerm);
+  let next = entryAfter(terms, originTerm);
+  while (own !== undefined && next !== undefined && own.member === next.member && own.timeline === next.timeline) {
+    own = next;
+    next = entryAfter(terms, next.term);
+  }
+  return next;
+}
+
+interface KnownEnd {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  /** A record begins at `lsn`, so the WAL ends behind it. */
+  readonly atLeast: boolean;
+}
+
+/** As much as is known of where the WAL here ends. A crashed instance tells only once it has recovered. */
+function knownEnd(postgres: PostgresStatus): KnownEnd | undefined {
+  const { instance, directory } = postgres;
+  if (instance.kind === 'running') {
+    const lsn = lsnOf(instance);
+    return lsn === undefined ? undefined : { timeline: instance.timeline, lsn, atLeast: false };
+  }
+  if (instance.kind !== 'stopped' || directory.kind !== 'present') return undefined;
+  // The control file of a standby names a checkpoint of its primary, which may well be in the history.
+  const { control } = directory;
+  if (control.state !== 'shut down' && control.state !== 'in production') return undefined;
+  return { timeline: control.timeline, lsn: control.checkpointLsn, atLeast: true };
+}

@@ -1,0 +1,63 @@
+/**
+ * The decision table: what a member does is the goal of the first rule that matches.
+ * Single shot, first match, no fall-through. Nothing else in pgherd decides about roles.
+ */
+import type { Facts } from './facts.ts';
+import { directoryRules } from './rules/directory.ts';
+import { followerRules } from './rules/follower.ts';
+import { foundingRules } from './rules/founding.ts';
+import { holderRules } from './rules/holder.ts';
+import { operatorRules } from './rules/operator.ts';
+import { type Rule, wait } from './rules/rule.ts';
+import { safetyRules } from './rules/safety.ts';
+import { vacancyRules } from './rules/vacancy.ts';
+
+/** Without a DCS a member that may not write still serves reads. */
+const withoutDcsRules: readonly Rule[] = [
+  {
+    name: 'serve-reads-without-dcs',
+    condition: 'The DCS is away, the instance is down, and its data is of this cluster',
+    when: (f) =>
+      dcsIsLost(f) &&
+      f.instance === 'stopped' &&
+      !f.iHold &&
+      !f.paused &&
+      !f.state.durable.rewinding &&
+      f.state.shutdown === undefined,
+    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: f.upstream, settings: f.settings } }),
+    because: () => 'the DCS is away; as a replica the instance can at least be read',
+  },
+  {
+    name: 'dcs-away',
+    condition: 'The DCS is away',
+    when: (f) => dcsIsLost(f) && !f.iHold && f.state.shutdown === undefined,
+    goal: () => wait,
+    because: (f) =>
+      `the DCS does not answer${f.state.dcs.kind === 'lost' ? `: ${f.state.dcs.error}` : ''}; nothing is changed without it`,
+  },
+];
+
+/** The sections in their order, for the documentation. */
+export const ruleSections: readonly { readonly title: string; readonly rules: readonly Rule[] }[] = [
+  { title: 'Safety', rules: safetyRules },
+  { title: 'Data directories that do not fit', rules: directoryRules },
+  { title: 'Without the DCS', rules: withoutDcsRules },
+  { title: 'What operators ask for', rules: operatorRules },
+  { title: 'Founding a cluster', rules: foundingRules },
+  { title: 'The key is mine', rules: holderRules },
+  { title: 'The key is free', rules: vacancyRules },
+  { title: 'Another holds the key', rules: followerRules },
+];
+
+export const rules: readonly Rule[] = ruleSections.flatMap((section) => section.rules);
+
+/** The first rule that matches. The table is total: the last rule always does. */
+export function decide(facts: Facts): Rule {
+  const rule = rules.find((candidate) => candidate.when(facts));
+  if (rule === undefined) throw new Error('the decision table is not total');
+  return rule;
+}
+
+function dcsIsLost(f: Facts): boolean {
+  return f.state.dcs.kind === 'lost';
+}

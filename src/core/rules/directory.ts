@@ -1,0 +1,42 @@
+/** Data directories that are not what the cluster expects: touched only where nothing can be lost. */
+import { type Rule, wait } from './rule.ts';
+
+export const directoryRules: readonly Rule[] = [
+  {
+    name: 'unusable-directory',
+    condition: 'The data directory holds something that is not a PostgreSQL data directory',
+    when: (f) => f.instance === 'unusable',
+    goal: () => wait,
+    because: (f) =>
+      f.postgres?.directory.kind === 'unusable' ? `${f.postgres.directory.error}; it is left alone` : '',
+  },
+  {
+    name: 'unfinished-bootstrap',
+    condition: 'The directory was initialised here for a cluster that another member then founded',
+    when: (f) => f.foreignSystemId !== undefined && f.state.durable.founding && f.instance === 'stopped',
+    goal: () => ({ kind: 'job', job: { kind: 'set-aside' } }),
+    because: (f) =>
+      `system identifier ${f.foreignSystemId} was never published, so no client has written to it; the cluster's is ${f.view?.initialize?.value}`,
+  },
+  {
+    name: 'foreign-directory',
+    condition: 'The data directory belongs to another cluster',
+    when: (f) => f.foreignSystemId !== undefined,
+    goal: () => wait,
+    because: (f) =>
+      `the data directory has system identifier ${f.foreignSystemId}, the cluster has ${f.view?.initialize?.value}; it is left alone: point data_dir elsewhere, or move it away`,
+  },
+  {
+    name: 'dcs-in-doubt',
+    condition: 'The DCS knows less than this member has seen of it',
+    when: (f) =>
+      f.doubt !== undefined && !isForced(f.view?.failover?.value.candidate, f.self, f.view?.failover?.value.kind),
+    goal: () => wait,
+    because: (f) =>
+      `${f.doubt}; nobody takes the key on its word. To go on with it: pgherd failover --candidate ${f.self} --force`,
+  },
+];
+
+function isForced(candidate: string | undefined, self: string, kind: string | undefined): boolean {
+  return candidate === self && kind === 'failover';
+}

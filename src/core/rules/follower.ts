@@ -1,0 +1,144 @@
+/** Another member holds the key: be its replica, by the least costly way. */
+import { configurationMark, isConfigured } from '../configuration.ts';
+import type { Facts } from '../facts.ts';
+import { type RejoinPath, rejoinPath } from '../rejoin.ts';
+import { attemptText, mayTry, type Rule, wait } from './rule.ts';
+
+export const followerRules: readonly Rule[] = [
+  {
+    name: 'follow',
+    condition:
+      'Another holds the key, the instance runs as a replica of nothing or of somebody else (or the settings changed)',
+    when: (f) =>
+      f.instance === 'replica' &&
+      f.upstream !== undefined &&
+      !isConfigured(f, f.upstream) &&
+      path(f)?.kind === 'follow' &&
+      mayTry(f, 'configure'),
+    goal: (f) => ({ kind: 'job', job: { kind: 'configure', upstream: f.upstream, settings: f.settings } }),
+    because: (f) => `${f.holder} holds the key: ${configurationMark(f, f.upstream)}${attemptText(f, 'configure')}`,
+  },
+  {
+    name: 'paused-replica',
+    condition: 'The cluster is paused, and another holds the key',
+    when: (f) => f.paused && f.state.restart === undefined,
+    goal: () => wait,
+    because: (f) => `the cluster is paused; the instance is ${f.instance}, and is left alone`,
+  },
+  {
+    name: 'upstream-unknown',
+    condition: 'Another holds the key, but has not said where it is',
+    when: (f) => f.upstream === undefined,
+    goal: () => wait,
+    because: (f) => `${f.holder} holds the key and is not registered yet`,
+  },
+  {
+    name: 'primary-not-ready',
+    condition: 'A copy of the primary is needed, and the primary is not ready to be copied',
+    when: (f) => needsCopy(f) && !primaryIsReady(f),
+    goal: () => wait,
+    because: (f) =>
+      `waiting until ${f.holder} serves as primary${path(f)?.kind === 'rewind' ? ' and has made a checkpoint on its timeline' : ''}`,
+  },
+  {
+    name: 'diverged-stop',
+    condition: 'The instance runs with WAL that is not in the history of the cluster',
+    when: (f) => f.instance === 'replica' && (path(f)?.kind === 'rewind' || path(f)?.kind === 'clone'),
+    goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
+    because: (f) => pathText(f),
+  },
+  {
+    name: 'rewind',
+    condition: 'The instance is down and has WAL that is not in the history of the cluster',
+    when: (f) => f.instance === 'stopped' && path(f)?.kind === 'rewind' && mayTry(f, 'rewind'),
+    goal: (f) => (f.upstream === undefined ? wait : { kind: 'job', job: { kind: 'rewind', source: f.upstream } }),
+    because: (f) => `${pathText(f)}${attemptText(f, 'rewind')}`,
+  },
+  {
+    name: 'clone',
+    condition: 'There is no data directory here, or none that can be brought back',
+    when: (f) =>
+      (f.instance === 'empty' || f.instance === 'stopped') && path(f)?.kind === 'clone' && mayTry(f, 'clone'),
+    goal: (f) => (f.upstream === undefined ? wait : { kind: 'job', job: { kind: 'clone', source: f.upstream } }),
+    because: (f) => `${pathText(f)}${attemptText(f, 'clone')}`,
+  },
+  {
+    name: 'try-again-later',
+    condition: 'Rewinding or cloning failed a moment ago',
+    when: (f) => needsCopy(f),
+    goal: () => wait,
+    because: (f) => `${pathText(f)}${attemptText(f, path(f)?.kind === 'rewind' ? 'rewind' : 'clone')}`,
+  },
+  {
+    name: 'stuck',
+    condition: 'The instance has diverged, and the configuration allows no way back',
+    when: (f) => path(f)?.kind === 'stuck',
+    goal: () => wait,
+    because: (f) => pathText(f),
+  },
+  {
+    name: 'start-replica',
+    condition: 'Another holds the key, and the instance is down',
+    when: (f) => f.instance === 'stopped' && mayTry(f, 'start'),
+    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: f.upstream, settings: f.settings } }),
+    because: (f) => `${f.holder} holds the key${attemptText(f, 'start')}`,
+  },
+  {
+    name: 'start-again-later',
+    condition: 'Another holds the key, the instance is down, and starting it failed a moment ago',
+    when: (f) => f.instance === 'stopped',
+    goal: () => wait,
+    because: (f) => `the instance does not start${attemptText(f, 'start')}`,
+  },
+  {
+    name: 'replicate',
+    condition: 'Another holds the key, and the instance streams from it',
+    when: (f) => f.instance === 'replica' && f.running?.replicationState === 'streaming',
+    goal: () => wait,
+    because: (f) => `following ${f.holder}, the leader in term ${f.rule?.term ?? '?'}`,
+  },
+  {
+    name: 'replica-starting',
+    condition: 'Another holds the key, and the instance is not (yet) streaming',
+    when: () => true,
+    goal: () => wait,
+    because: (f) => {
+      const instance = f.postgres?.instance;
+      if (instance?.kind === 'starting' || instance?.kind === 'silent')
+        return `the instance is ${instance.kind}: ${instance.because}`;
+      return `following ${f.holder}; the instance is ${f.instance} and does not stream yet`;
+    },
+  },
+];
+
+function path(f: Facts): RejoinPath | undefined {
+  if (f.postgres === undefined) return undefined;
+  return rejoinPath({
+    durable: f.state.durable,
+    postgres: f.postgres,
+    terms: f.terms,
+    settings: f.settings,
+    rewindFailures: f.state.failures.get('rewind')?.count ?? 0,
+  });
+}
+
+function pathText(f: Facts): string {
+  const way = path(f);
+  return way === undefined || way.kind === 'follow' ? 'nothing is in the way' : way.because;
+}
+
+function needsCopy(f: Facts): boolean {
+  const kind = path(f)?.kind;
+  return (
+    (kind === 'clone' || kind === 'rewind') &&
+    (f.instance === 'empty' || f.instance === 'stopped' || f.instance === 'replica')
+  );
+}
+
+/** The holder serves, and this term is in the history; for a rewind it has also made its first checkpoint. */
+function primaryIsReady(f: Facts): boolean {
+  const record = f.holder === undefined ? undefined : f.view?.members.get(f.holder)?.value;
+  if (record === undefined || record.role !== 'primary' || record.state !== 'running') return false;
+  if (!f.terms.some((entry) => entry.term === f.rule?.term)) return false;
+  return path(f)?.kind !== 'rewind' || record.checkpointed;
+}

@@ -1,0 +1,215 @@
+/** The leader key is mine: serve, or give it to somebody who can. */
+import { liveCandidates } from '../candidates.ts';
+import { configurationMark, isConfigured } from '../configuration.ts';
+import type { Facts } from '../facts.ts';
+import { setDisarmed, setFailsafe } from '../transactions.ts';
+import { stoppedCleanly } from './operator.ts';
+import { attemptText, mayTry, type Rule, wait } from './rule.ts';
+
+export const holderRules: readonly Rule[] = [
+  {
+    name: 'reclaim-key',
+    condition: 'The key is mine on a lease of an earlier life of this agent, and the instance runs as primary',
+    when: (f) => isUnknownLease(f) && f.instance === 'primary',
+    goal: (f) => ({ kind: 'reclaim', leaseId: f.keyOnUnknownLease ?? '' }),
+    because: () => 'the agent was restarted; PostgreSQL went on, and so does its lease',
+  },
+  {
+    name: 'give-up-stale-key',
+    condition: 'The key is mine on a lease that I gave up, or the instance does not run as primary',
+    when: (f) => f.keyOnUnknownLease !== undefined && !f.iHold,
+    goal: (f) => ({ kind: 'give-up', leaseId: f.keyOnUnknownLease ?? '' }),
+    because: () => 'the key hangs on a lease that is not in use; it is ended and the key taken in a new term',
+  },
+  {
+    name: 'disarm',
+    condition: 'The cluster is paused, and my guard is on',
+    when: (f) => f.iHold && f.paused && f.rule?.disarmed === false && f.instance === 'primary',
+    goal: (f) =>
+      f.view === undefined || f.rule === undefined
+        ? wait
+        : { kind: 'transact', transaction: setDisarmed(f.view, f.rule, true) },
+    because: () => 'the cluster is paused: the record says so before the guard is switched off',
+  },
+  {
+    name: 're-arm',
+    condition: 'The cluster is not paused any more, and the record says that my guard is off',
+    when: (f) => f.iHold && !f.paused && f.rule?.disarmed === true,
+    goal: (f) =>
+      f.view === undefined || f.rule === undefined
+        ? wait
+        : { kind: 'transact', transaction: setDisarmed(f.view, f.rule, false) },
+    because: () => 'the cluster was resumed',
+  },
+  {
+    name: 'promote',
+    condition: 'The key is mine, and the instance runs as a replica',
+    when: (f) => f.iHold && f.instance === 'replica' && mayTry(f, 'promote') && !promotionIsHopeless(f),
+    goal: () => ({ kind: 'job', job: { kind: 'promote' } }),
+    because: (f) => `term ${f.rule?.term ?? '?'} is mine${attemptText(f, 'promote')}`,
+  },
+  {
+    name: 'promotion-failed',
+    condition: 'The key is mine, promotion failed, and somebody else could serve',
+    when: (f) => f.iHold && f.instance === 'replica' && promotionIsHopeless(f),
+    goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'immediate' } }),
+    because: (f) =>
+      `promotion failed: ${f.state.failures.get('promote')?.error ?? ''}; the key is given to somebody else`,
+  },
+  {
+    name: 'paused',
+    condition: 'The cluster is paused, and the instance does not run as primary',
+    when: (f) => f.iHold && f.paused && f.instance !== 'primary' && f.state.restart === undefined,
+    goal: () => wait,
+    because: (f) => `the cluster is paused; the instance is ${f.instance}, and is left alone`,
+  },
+  {
+    name: 'provision',
+    condition: 'The key is mine, the instance is writable, and the cluster is new',
+    when: (f) => f.iHold && f.instance === 'primary' && f.terms.length === 0 && mayTry(f, 'provision'),
+    goal: () => ({ kind: 'job', job: { kind: 'provision' } }),
+    because: (f) => `the roles for replication and rewind are created${attemptText(f, 'provision')}`,
+  },
+  {
+    name: 'record-term',
+    condition: 'The key is mine, the instance is writable, and the term is not in the history yet',
+    when: (f) =>
+      f.iHold &&
+      f.instance === 'primary' &&
+      f.running?.writtenLsn !== undefined &&
+      !f.terms.some((entry) => entry.term === f.rule?.term),
+    goal: () => ({ kind: 'record-term' }),
+    because: (f) => `term ${f.rule?.term ?? '?'} begins on timeline ${f.running?.timeline ?? '?'}`,
+  },
+  {
+    name: 'know-members',
+    condition: 'The key is mine, and a member came that the rule does not name',
+    when: (f) => f.iHold && f.instance === 'primary' && newMembers(f).length > 0,
+    goal: (f) => {
+      if (f.view === undefined || f.rule === undefined) return wait;
+      const failsafe = [...f.rule.failsafe, ...newMembers(f)].toSorted();
+      return { kind: 'transact', transaction: setFailsafe(f.view, f.rule, failsafe) };
+    },
+    because: (f) => `${newMembers(f).join(', ')} joined`,
+  },
+  {
+    name: 'configure-primary',
+    condition: 'The key is mine, and the settings changed',
+    when: (f) => f.iHold && f.instance === 'primary' && !isConfigured(f, undefined) && mayTry(f, 'configure'),
+    goal: (f) => ({ kind: 'job', job: { kind: 'configure', upstream: undefined, settings: f.settings } }),
+    because: (f) => `${configurationMark(f, undefined)}${attemptText(f, 'configure')}`,
+  },
+  {
+    name: 'checkpoint-after-promotion',
+    condition: 'The key is mine, and no checkpoint followed the promotion yet',
+    when: (f) => f.iHold && f.instance === 'primary' && f.state.checkpointDue && mayTry(f, 'checkpoint'),
+    goal: () => ({ kind: 'job', job: { kind: 'checkpoint' } }),
+    because: () => 'others can rewind only from a checkpoint on the new timeline',
+  },
+  {
+    name: 'lead',
+    condition: 'The key is mine, and the instance is writable',
+    when: (f) => f.iHold && f.instance === 'primary',
+    goal: () => wait,
+    because: (f) => `I hold the leader key in term ${f.rule?.term ?? '?'}`,
+  },
+  {
+    name: 'data-lost',
+    condition: 'The key is mine, and there is no data directory any more',
+    when: (f) => f.iHold && f.instance === 'empty',
+    goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
+    because: () => 'the data directory is gone',
+  },
+  {
+    name: 'stopped-by-hand',
+    condition: 'The key is mine, the instance was stopped behind my back, and a replica has all its WAL',
+    when: (f) =>
+      f.iHold &&
+      stoppedCleanly(f) &&
+      !f.state.stoppedByUs &&
+      !f.state.wentDownInPause &&
+      sawExit(f) &&
+      liveCandidates(f).length > 0,
+    goal: () => ({ kind: 'release', candidate: undefined, clean: true, abstain: false }),
+    because: (f) => `somebody stopped the instance; ${liveCandidates(f).join(', ')} can serve`,
+  },
+  {
+    name: 'start-failed',
+    condition: 'The key is mine, the instance does not come back within primary_start_timeout, and a replica can serve',
+    when: (f) => f.iHold && f.instance === 'stopped' && tooLongDown(f) && liveCandidates(f).length > 0,
+    goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
+    because: (f) =>
+      `not up for ${seconds(f.now - (f.state.downSince ?? f.now))} s (primary_start_timeout ${seconds(f.settings.primaryStartTimeoutMs)} s); ${liveCandidates(f).join(', ')} can serve`,
+  },
+  {
+    name: 'start-primary',
+    condition: 'The key is mine, and the instance is down',
+    when: (f) => f.iHold && f.instance === 'stopped' && mayTry(f, 'start'),
+    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'primary', upstream: undefined, settings: f.settings } }),
+    because: (f) => `${whyDown(f)}; restarting in place loses nothing${attemptText(f, 'start')}`,
+  },
+  {
+    name: 'start-overdue',
+    condition:
+      'The key is mine, the instance is up but not ready within primary_start_timeout, and a replica can serve',
+    when: (f) =>
+      f.iHold &&
+      (f.instance === 'starting' || f.instance === 'silent') &&
+      tooLongDown(f) &&
+      liveCandidates(f).length > 0,
+    goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'immediate' } }),
+    because: (f) => `${instanceWords(f)}; primary_start_timeout is over and ${liveCandidates(f).join(', ')} can serve`,
+  },
+  {
+    name: 'primary-starting',
+    condition: 'The key is mine, and the instance is not ready yet',
+    when: (f) => f.iHold,
+    goal: () => wait,
+    because: (f) =>
+      f.instance === 'stopped'
+        ? `${whyDown(f)}; the next start is due soon${attemptText(f, 'start')}`
+        : instanceWords(f),
+  },
+];
+
+function isUnknownLease(f: Facts): boolean {
+  return (
+    f.keyOnUnknownLease !== undefined &&
+    !f.iHold &&
+    !f.state.abandonedLeases.includes(f.keyOnUnknownLease) &&
+    f.rule?.leader === f.self
+  );
+}
+
+/** A promotion is tried twice; then somebody else gets the key, if there is somebody. */
+function promotionIsHopeless(f: Facts): boolean {
+  return (f.state.failures.get('promote')?.count ?? 0) >= 2 && liveCandidates(f).length > 0;
+}
+
+function newMembers(f: Facts): readonly string[] {
+  return [...(f.view?.members.keys() ?? [])].filter((member) => !(f.rule?.failsafe.includes(member) ?? true));
+}
+
+function tooLongDown(f: Facts): boolean {
+  return f.state.downSince !== undefined && f.now - f.state.downSince >= f.settings.primaryStartTimeoutMs;
+}
+
+function sawExit(f: Facts): boolean {
+  return f.postgres?.instance.kind === 'stopped' && f.postgres.instance.exit?.kind === 'stopped';
+}
+
+function whyDown(f: Facts): string {
+  const instance = f.postgres?.instance;
+  return instance?.kind === 'stopped' && instance.exit !== undefined ? instance.exit.because : 'the instance is down';
+}
+
+function instanceWords(f: Facts): string {
+  const instance = f.postgres?.instance;
+  return instance?.kind === 'starting' || instance?.kind === 'silent'
+    ? `the instance is ${instance.kind}: ${instance.because}`
+    : `the instance is ${f.instance}`;
+}
+
+function seconds(durationMs: number): string {
+  return (durationMs / 1000).toFixed(1);
+}

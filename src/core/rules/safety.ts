@@ -1,0 +1,97 @@
+/** What comes before anything else: nobody writes without the key, and nothing is done on what is not known. */
+import type { Facts } from '../facts.ts';
+import { deadlineOf } from '../lease.ts';
+import { type Rule, wait } from './rule.ts';
+
+export const safetyRules: readonly Rule[] = [
+  {
+    name: 'lease-ran-out',
+    condition:
+      'The instance may write, and by my own count the lease has run out (or the deadline that an earlier agent left)',
+    when: (f) => f.mayWrite && !guardIsOff(f) && !isStopping(f) && leaseRanOut(f),
+    goal: () => ({ kind: 'fence' }),
+    because: (f) =>
+      `the leader key's lease could not be renewed in time${f.state.dcs.kind === 'lost' ? `: ${f.state.dcs.error}` : ''}`,
+  },
+  {
+    name: 'another-holds-the-key',
+    condition: 'The instance may write, but another member holds the leader key',
+    when: (f) =>
+      f.mayWrite &&
+      !isStopping(f) &&
+      f.holder !== undefined &&
+      f.holder !== f.self &&
+      f.foreignSystemId === undefined &&
+      !f.paused,
+    goal: () => ({ kind: 'fence' }),
+    because: (f) => `${f.holder} holds the leader key in term ${f.rule?.term ?? '?'}`,
+  },
+  {
+    name: 'inspecting',
+    condition: 'The instance has not been looked at yet',
+    when: (f) => f.instance === 'unknown',
+    goal: () => wait,
+    because: () => 'looking at the instance for the first time',
+  },
+  {
+    name: 'busy',
+    condition: 'A job is under way on the instance',
+    when: (f) => f.state.job !== undefined,
+    goal: () => wait,
+    because: (f) => `${jobText(f)} is under way`,
+  },
+  {
+    name: 'waiting-for-the-dcs',
+    condition: 'The DCS has never answered since the agent began',
+    when: (f) => f.view === undefined,
+    goal: () => wait,
+    because: (f) =>
+      `the DCS has not answered yet${f.state.dcs.kind === 'never' && f.state.dcs.error !== undefined ? `: ${f.state.dcs.error}` : ''}; nothing is started or changed without it`,
+  },
+  {
+    name: 'unreadable-dcs',
+    condition: 'A key that decisions turn on holds something that cannot be read',
+    when: (f) => f.view !== undefined && f.view.unreadable.length > 0,
+    goal: () => wait,
+    because: (f) => (f.view?.unreadable ?? []).map(({ key, error }) => `${key}: ${error}`).join('; '),
+  },
+  {
+    name: 'name-in-use',
+    condition: 'Another agent is registered under this name',
+    when: (f) => otherAddress(f) !== undefined,
+    goal: () => wait,
+    because: (f) =>
+      `a member named ${f.self} is alive at ${otherAddress(f)}; give this one another name, or stop that one`,
+  },
+];
+
+function guardIsOff(f: Facts): boolean {
+  return f.rule?.disarmed === true;
+}
+
+/** A job that already ends the instance need not be begun again. */
+function isStopping(f: Facts): boolean {
+  return f.state.job?.job.kind === 'stop' && f.state.job.job.mode === 'immediate';
+}
+
+function leaseRanOut(f: Facts): boolean {
+  const { leaderLease, armedUntil } = f.state;
+  if (leaderLease !== undefined) return f.now >= deadlineOf(leaderLease);
+  return armedUntil !== undefined && f.now >= armedUntil;
+}
+
+function jobText(f: Facts): string {
+  const running = f.state.job;
+  if (running === undefined) return 'nothing';
+  const { job } = running;
+  if (job.kind === 'start') return `start as ${job.as}`;
+  if (job.kind === 'stop') return `${job.mode} stop`;
+  if (job.kind === 'clone' || job.kind === 'rewind') return `${job.kind} from ${job.source.member}`;
+  return job.kind;
+}
+
+function otherAddress(f: Facts): string | undefined {
+  const registered = f.view?.members.get(f.self);
+  if (registered === undefined || registered.leaseId === f.state.memberLease?.leaseId) return undefined;
+  return registered.value.apiUrl === f.state.self.apiUrl ? undefined : registered.value.apiUrl;
+}

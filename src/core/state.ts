@@ -1,0 +1,179 @@
+/** What a member carries from one step to the next. Data only; `observe.ts` changes it, `rules/` reads it. */
+import type { Answer, Job, Transaction } from './effects.ts';
+import type { Lease } from './lease.ts';
+import type { ClusterView, Durable, Instant, PostgresStatus, Progress, Self } from './model.ts';
+import type { Ground } from './transactions.ts';
+
+export interface State {
+  readonly self: Self;
+  readonly durable: Durable;
+
+  /** The DCS as last read, with my own answered transactions applied to it. */
+  readonly view: ClusterView | undefined;
+  readonly viewAskedAt: Instant;
+  /** When the present view came to be known. A read that was asked for later and shows less means that the DCS went back. */
+  readonly viewKnownAt: Instant;
+  /** Decisions wait for a view that was asked for later than this: something happened that the present one cannot show. */
+  readonly viewNeededSince: Instant;
+  readonly readAskedAt: Instant | undefined;
+  readonly dcs:
+    | { readonly kind: 'never'; readonly error?: string }
+    | { readonly kind: 'connected' }
+    | { readonly kind: 'lost'; readonly error: string };
+  /** When the leader key was first seen absent; undefined while somebody holds it. */
+  readonly keyAbsentSince: Instant | undefined;
+
+  readonly leaderLease: Lease | undefined;
+  readonly memberLease: Lease | undefined;
+  /** Lease requests under way, or failed: when the next one may be sent. */
+  readonly leaderLeaseBusyUntil: Instant | undefined;
+  readonly memberLeaseBusyUntil: Instant | undefined;
+  /** Leases that were given up: a key that hangs on one is not mine, whatever it says. */
+  readonly abandonedLeases: readonly string[];
+  /** Abandoned leases that the DCS has still to be told to end, so that nothing late can hang on them. */
+  readonly leasesToEnd: readonly string[];
+
+  /** At most one transaction on the rule, and one that only publishes, are under way. */
+  readonly ruleTransaction: PendingTransaction | undefined;
+  readonly publication: PendingTransaction | undefined;
+  readonly transactionRetryAt: Instant;
+  readonly publicationRetryAt: Instant;
+  readonly publishedAt: Instant;
+  readonly slotsChangedAt: Instant | undefined;
+
+  readonly postgres: PostgresStatus | undefined;
+  readonly job: RunningJob | undefined;
+  readonly failures: ReadonlyMap<Job['kind'], Failure>;
+  /** Since when the instance that should be writable here is not. */
+  readonly downSince: Instant | undefined;
+  /** The instance went down while the cluster was paused: that is no failure. */
+  readonly wentDownInPause: boolean;
+  /** A stop of ours is the reason that the instance is down. */
+  readonly stoppedByUs: boolean;
+  /** Since when the postmaster lives but does not answer. */
+  readonly silentSince: Instant | undefined;
+
+  /** What the guard was told last. */
+  readonly armedUntil: Instant | undefined;
+  /** The term in which this member gave the key up because it could not serve. */
+  readonly abstainTerm: number | undefined;
+  /** On what ground the present term was taken by this member. */
+  readonly takenOn: Ground | undefined;
+  /** A promotion in this agent's life is not followed by a checkpoint yet. */
+  readonly checkpointDue: boolean;
+  /** What the instance was last configured for; see `configurationMark`. */
+  readonly configuredFor: string | undefined;
+
+  readonly switchover: SwitchoverProgress | undefined;
+  readonly restart: RestartProgress | undefined;
+  readonly reinit: boolean;
+  readonly shutdown: { readonly requestId: string } | undefined;
+  readonly requests: readonly PendingRequest[];
+  /** Answers that are to be given with this step's effects. */
+  readonly answers: readonly { readonly requestId: string; readonly answer: Answer }[];
+
+  readonly nextId: number;
+  /** Of the rule that matched last, so that a change is told once. */
+  readonly lastRule: { readonly name: string; readonly because: string };
+}
+
+export interface PendingTransaction {
+  readonly id: number;
+  readonly transaction: Transaction;
+  readonly sentAt: Instant;
+  /** The lease that hangs on its outcome: given up when the answer is lost. */
+  readonly leaseId?: string;
+}
+
+export interface RunningJob {
+  readonly id: number;
+  readonly job: Job;
+  readonly startedAt: Instant;
+  readonly progress?: Progress;
+}
+
+export interface Failure {
+  readonly count: number;
+  readonly retryAt: Instant;
+  readonly error: string;
+}
+
+/** The holder's own part of a planned hand-over. */
+export interface SwitchoverProgress {
+  /** Revision of the wish that is being executed. */
+  readonly revision: number;
+  readonly candidate: string;
+  readonly phase: 'checkpoint' | 'stop' | 'release';
+}
+
+export interface RestartProgress {
+  readonly requestId: string;
+  readonly phase: 'stop' | 'start';
+  readonly startedAt: Instant;
+  /** Start time of the postmaster that is to go. */
+  readonly postmaster: string | undefined;
+}
+
+/** An operator who waits for an answer. */
+export interface PendingRequest {
+  readonly requestId: string;
+  readonly kind: 'switchover' | 'failover';
+  readonly leader: string | undefined;
+  readonly candidate: string | undefined;
+  /** Who held the key when the request came. */
+  readonly formerLeader: string | undefined;
+  /** Whether the wish is in the DCS. */
+  readonly written: boolean;
+  readonly until: Instant;
+  readonly waitedMs: number;
+}
+
+export function emptyDurable(member: string): Durable {
+  return { member, maxTerm: 0, maxRuleNumber: 0, rewinding: false, founding: false };
+}
+
+export function initialState(self: Self): State {
+  return {
+    self,
+    durable: emptyDurable(self.name),
+    view: undefined,
+    viewAskedAt: -1,
+    viewKnownAt: -1,
+    viewNeededSince: -1,
+    readAskedAt: undefined,
+    dcs: { kind: 'never' },
+    keyAbsentSince: undefined,
+    leaderLease: undefined,
+    memberLease: undefined,
+    leaderLeaseBusyUntil: undefined,
+    memberLeaseBusyUntil: undefined,
+    abandonedLeases: [],
+    leasesToEnd: [],
+    ruleTransaction: undefined,
+    publication: undefined,
+    transactionRetryAt: 0,
+    publicationRetryAt: 0,
+    publishedAt: -Infinity,
+    slotsChangedAt: undefined,
+    postgres: undefined,
+    job: undefined,
+    failures: new Map(),
+    downSince: undefined,
+    wentDownInPause: false,
+    stoppedByUs: false,
+    silentSince: undefined,
+    armedUntil: undefined,
+    abstainTerm: undefined,
+    takenOn: undefined,
+    checkpointDue: false,
+    configuredFor: undefined,
+    switchover: undefined,
+    restart: undefined,
+    reinit: false,
+    shutdown: undefined,
+    requests: [],
+    answers: [],
+    nextId: 1,
+    lastRule: { name: 'none', because: '' },
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * The transitions of the failover protocol, each as the one transaction that makes it, under the protocol's names.
+ * Every write of `rule` or `leader` compares what it was decided on; nothing is ever written unconditionally.
+ */
+import { asRead, type HistoryRow, memberKey, revokeKey, type Transaction, type Write } from './effects.ts';
+import type {
+  ClusterView,
+  FailoverRequest,
+  Handover,
+  MemberRecord,
+  Revocation,
+  Rule,
+  Settings,
+  StatusRecord,
+  TermEntry,
+} from './model.ts';
+
+/** On what ground the absent key is taken. */
+export type Ground = 'retake' | 'handover' | 'asynchronous' | 'forced';
+
+export interface Founder {
+  readonly member: string;
+  readonly leaseId: string;
+  readonly settings: Settings;
+  /** What it has seen of an earlier DCS: the new records begin above it. */
+  readonly maxTerm: number;
+  readonly maxRuleNumber: number;
+}
+
+/** 0: a cluster from nothing (`systemId` ''), or from a data directory that is there already. */
+export function found(view: ClusterView, founder: Founder, systemId: string): Transaction {
+  const { member: self, leaseId, settings } = founder;
+  const rule: Rule = {
+    term: Math.max(view.rule?.value.term ?? 0, founder.maxTerm) + 1,
+    leader: self,
+    nonce: leaseId,
+    mode: settings.mode,
+    syncStandbys: [],
+    syncCount: 0,
+    number: Math.max(view.rule?.value.number ?? 0, founder.maxRuleNumber) + 1,
+    disarmed: false,
+    failsafe: [self],
+    storeId: view.storeId,
+  };
+  const write: Write[] = [
+    { key: 'initialize', value: systemId },
+    { key: 'rule', value: rule },
+    { key: 'leader', value: self, leaseId },
+  ];
+  if (view.config === undefined) write.push({ key: 'config', value: settings });
+  if (view.failover !== undefined) write.push({ key: 'failover', value: undefined });
+  return {
+    name: 'found',
+    compare: [asRead(view, 'initialize'), asRead(view, 'rule'), asRead(view, 'leader'), asRead(view, 'config')],
+    write,
+  };
+}
+
+/** 0, second half: the data directory exists, this is its identifier. Only now may a client be let in. */
+export function publishSystemId(view: ClusterView, systemId: string): Transaction {
+  return {
+    name: 'found (system identifier)',
+    compare: [asRead(view, 'initialize'), asRead(view, 'rule'), asRead(view, 'leader')],
+    write: [{ key: 'initialize', value: systemId }],
+  };
+}
+
+/** 2: take the absent key. The lease is this attempt's own, so that giving up is revoking it. (S, k) and mode stay. */
+export function take(view: ClusterView, rule: Rule, self: string, leaseId: string, ground: Ground): Transaction {
+  const { handover: _void, ...rest } = rule;
+  const next: Rule = {
+    ...rest,
+    term: rule.term + 1,
+    leader: self,
+    nonce: leaseId,
+    number: rule.number + 1,
+    failsafe: rule.failsafe.includes(self) ? rule.failsafe : [...rule.failsafe, self].toSorted(),
+    storeId: view.storeId,
+  };
+  const write: Write[] = [
+    { key: 'rule', value: next },
+    { key: 'leader', value: self, leaseId },
+  ];
+  if (view.failover !== undefined && ground !== 'retake') write.push({ key: 'failover', value: undefined });
+  return {
+    name: `take (${ground})`,
+    compare: [asRead(view, 'rule'), asRead(view, 'leader'), asRead(view, 'config')],
+    write,
+  };
+}
+
+/** 8: give the key back. No process of the instance is left. With `handover` after a clean shutdown. */
+export function release(view: ClusterView, rule: Rule, handover: Handover | undefined): Transaction {
+  const { handover: _old, ...rest } = rule;
+  const next: Rule = { ...rest, number: rule.number + 1, ...(handover === undefined ? {} : { handover }) };
+  const write: Write[] = [
+    { key: 'leader', value: undefined },
+    { key: 'rule', value: next },
+  ];
+  if (view.failover !== undefined) write.push({ key: 'failover', value: undefined });
+  return {
+    name: handover ? 'release (handover)' : 'release',
+    compare: [asRead(view, 'rule'), asRead(view, 'leader')],
+    write,
+  };
+}
+
+/** 9 and its way back: the guard is off while `disarmed`; only an answered change counts. */
+export function setDisarmed(view: ClusterView, rule: Rule, disarmed: boolean): Transaction {
+  return changeRule(view, { ...rule, disarmed }, disarmed ? 'disarm' : 're-arm');
+}
+
+/** The list of members that the holder knows; who is not in it does not stand in asynchronous mode. */
+export function setFailsafe(view: ClusterView, rule: Rule, failsafe: readonly string[]): Transaction {
+  return changeRule(view, { ...rule, failsafe }, 'know members');
+}
+
+function changeRule(view: ClusterView, rule: Rule, name: string): Transaction {
+  return {
+    name,
+    compare: [asRead(view, 'rule'), asRead(view, 'leader')],
+    write: [{ key: 'rule', value: { ...rule, number: rule.number + 1 } }],
+  };
+}
+
+/** The new term's row in `terms`, and Patroni's `history` derived from it. */
+export function recordTerm(view: ClusterView, entry: TermEntry): Transaction {
+  const terms = [...(view.terms?.value ?? []), entry];
+  return {
+    name: 'record term',
+    compare: [asRead(view, 'rule'), asRead(view, 'leader'), asRead(view, 'terms')],
+    write: [
+      { key: 'terms', value: terms },
+      { key: 'history', value: historyOf(terms) },
+    ],
+  };
+}
+
+/** A row for each timeline that ended. */
+export function historyOf(terms: readonly TermEntry[]): readonly HistoryRow[] {
+  const rows: HistoryRow[] = [];
+  terms.forEach((entry, index) => {
+    const before = terms[index - 1];
+    if (before === undefined || before.timeline === entry.timeline) return;
+    rows.push({
+      timeline: before.timeline,
+      lsn: entry.switchLsn,
+      reason: entry.reason,
+      at: entry.at,
+      leader: entry.member,
+    });
+  });
+  return rows;
+}
+
+/** 4, in asynchronous mode: make my position known. The key is overwritten, never deleted. */
+export function announcePosition(view: ClusterView, self: string, revocation: Revocation): Transaction {
+  const modRevision = view.revocations.get(self)?.modRevision ?? 0;
+  return {
+    name: 'announce position',
+    compare: [asRead(view, 'rule'), { key: revokeKey(self), modRevision }],
+    write: [{ key: 'revoke', member: self, value: revocation }],
+  };
+}
+
+/** A wish of an operator, its refusal, or its end. */
+export function setFailover(view: ClusterView, request: FailoverRequest | undefined): Transaction {
+  return {
+    name: request?.refused === undefined ? 'ask for a failover' : 'refuse a failover',
+    compare: [asRead(view, 'failover')],
+    write: [{ key: 'failover', value: request }],
+  };
+}
+
+/**
+ * What a member tells about itself. It owns the key, so nothing is compared but the lease it hangs on.
+ * `status` is the holder's: a late one of a former holder must not land.
+ */
+export function publish(
+  view: ClusterView,
+  self: string,
+  record: MemberRecord,
+  leaseId: string,
+  status: StatusRecord | undefined,
+): Transaction {
+  const write: Write[] = [{ key: 'member', member: self, value: record, leaseId }];
+  if (status !== undefined) write.push({ key: 'status', value: status });
+  return { name: `publish ${memberKey(self)}`, compare: status === undefined ? [] : [asRead(view, 'leader')], write };
+}
