@@ -1,0 +1,63 @@
+/** What the health checks and the bodies both read out of a report. */
+import type { Lsn } from '../core/lsn.ts';
+import type { MemberRole, MemberState, Rule, RunningInstance, Settings, Tags } from '../core/model.ts';
+import type { Report } from '../core/report.ts';
+
+export type ShownState = MemberState | 'unknown';
+
+export interface MemberFacts {
+  /** Patroni's `state`; `unknown`: said to run, and does not answer. */
+  readonly state: ShownState;
+  readonly role: MemberRole;
+  /** What the instance answers; absent while it answers nothing, or while it is being stopped. */
+  readonly running: RunningInstance | undefined;
+  readonly syncRole: SyncRole | undefined;
+}
+
+export type SyncRole = 'sync_standby' | 'quorum_standby';
+
+/** In these states Patroni asks the instance; in all others state and role are all that it tells. */
+const answeringStates: readonly MemberState[] = ['running', 'restarting', 'starting'];
+
+export function memberFacts(report: Report): MemberFacts {
+  const { record, status } = report;
+  const instance = status?.instance;
+  if (instance?.kind === 'running' && answeringStates.includes(record.state)) {
+    const role = instance.inRecovery ? 'replica' : 'primary';
+    const syncRole = role === 'replica' ? syncRoleOf(report.view?.rule?.value, report.self.name) : undefined;
+    return { state: record.state, role, running: instance, syncRole };
+  }
+  const state = record.state === 'running' ? 'unknown' : record.state;
+  return { state, role: record.role, running: undefined, syncRole: undefined };
+}
+
+/**
+ * What `member` is to the commits of the leader. Patroni's two words differ in what they promise: a `sync_standby` has
+ * every acknowledged commit, of the `quorum_standby`s only some have it. With `ANY k (S)` the first holds when k = |S|.
+ */
+export function syncRoleOf(rule: Rule | undefined, member: string): SyncRole | undefined {
+  if (rule === undefined || rule.mode !== 'sync' || !rule.syncStandbys.includes(member)) return undefined;
+  return rule.syncCount >= rule.syncStandbys.length ? 'sync_standby' : 'quorum_standby';
+}
+
+export function settingsOf(report: Report): Settings {
+  return report.view?.config?.value ?? report.self.bootstrapSettings;
+}
+
+/** Received WAL; after a restart nothing was received yet, and what is replayed was received once (Patroni does the same). */
+export function receivedLsnOf(running: RunningInstance): Lsn | undefined {
+  return running.receivedLsn ?? running.replayedLsn;
+}
+
+/** Tags that Patroni itself understands: it keeps and shows them only when they are set. */
+const switchTags = ['clonefrom', 'nofailover', 'noloadbalance', 'nosync', 'nostream'];
+
+/** The tags as Patroni shows and compares them. */
+export function shownTags(tags: Tags): Readonly<Record<string, string | number | boolean>> {
+  const shown = Object.entries(tags.all).filter(([name, value]) => !switchTags.includes(name) || isOn(value));
+  return Object.fromEntries(shown);
+}
+
+function isOn(value: string | number | boolean): boolean {
+  return !['false', 'off', 'no', '0', ''].includes(String(value).toLowerCase());
+}
