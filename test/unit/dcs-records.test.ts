@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { asRead, type Transaction, type Write } from '../../src/core/effects.ts';
 import { lsn } from '../../src/core/lsn.ts';
 import type { ClusterView, MemberRecord, Rule, Settings } from '../../src/core/model.ts';
@@ -300,17 +300,17 @@ describe('written and read back', () => {
   });
 });
 
-describe('config', () => {
-  function settings(raw: unknown): Settings {
-    const decoded = decodeSettings(raw);
-    assert.ok(decoded.ok, decoded.ok ? '' : decoded.error);
-    return decoded.settings;
-  }
-  const written = (value: Settings, before?: ClusterView): unknown => {
-    const [config] = encodeTransaction(transaction({ key: 'config', value }), before).write;
-    return JSON.parse(config?.value ?? '');
-  };
+function settings(raw: unknown): Settings {
+  const decoded = decodeSettings(raw);
+  assert.ok(decoded.ok, decoded.ok ? '' : decoded.error);
+  return decoded.settings;
+}
+const written = (value: Settings, before?: ClusterView): unknown => {
+  const [config] = encodeTransaction(transaction({ key: 'config', value }), before).write;
+  return JSON.parse(config?.value ?? '');
+};
 
+describe('config', () => {
   test('has defaults', () => {
     assert.deepEqual(settings({}), {
       ttlMs: 10_000,

@@ -1,0 +1,127 @@
+/** The DCS port on the monitor: one SQL function a call, LISTEN and a read for the watch. */
+import { createHash } from 'node:crypto';
+import type { Dcs, LeaseOutcome, ReadOutcome, StoreOutcome, StoreTransaction } from '../../ports/dcs.ts';
+import type { Clock } from '../../ports/host.ts';
+import { connectError, redactUri } from './address.ts';
+import { type CallOutcome, createCalls } from './calls.ts';
+import type { Query } from './connection.ts';
+import { createLink } from './link.ts';
+import { channelPrefix } from './schema.ts';
+import { decodeRead } from './snapshot.ts';
+import { createWatch } from './watch.ts';
+
+export interface MonitorOptions {
+  /** `postgres://pgherd@HOST:PORT/pgherd`; the password may be in it, in PGPASSWORD or in ~/.pgpass. */
+  readonly uri: string;
+  /** The cluster's keys: `/<namespace>/<scope>/`. */
+  readonly prefix: string;
+  readonly clock: Clock;
+  /** Of each call, and of each attempt to connect. */
+  readonly timeoutMs: number;
+  /** How often a silent watch is tried: a peer that died without a word is noticed within this and `timeoutMs`. */
+  readonly checkIntervalMs?: number;
+}
+
+/** Connects when it is first used, and again whenever it must; at most two connections. */
+export function connectMonitor(options: MonitorOptions): Dcs {
+  const { uri, prefix, timeoutMs } = options;
+  const main = createLink({
+    uri,
+    timeoutMs,
+    onReady: () => calls.pump(),
+    onDown: (error, connected) => (connected ? calls.pump() : calls.failWaiting(error)),
+  });
+  const listening = createLink({
+    uri,
+    timeoutMs,
+    setUp: { name: 'listen', text: `listen ${channelOf(prefix)}`, values: [] },
+    onReady: () => {
+      watch.ready();
+      calls.pump();
+    },
+    onDown: (error) => watch.lost(error),
+    onNotification: () => watch.changed(),
+  });
+  const calls = createCalls(main, listening, timeoutMs, (cause) => connectError(uri, cause));
+  const watch = createWatch({
+    link: listening,
+    clock: options.clock,
+    timeoutMs,
+    checkIntervalMs: options.checkIntervalMs ?? 2000,
+    read: (known) => readQuery(prefix, known),
+  });
+
+  return {
+    description: `monitor ${redactUri(uri)}`,
+    async read(signal) {
+      return readOutcome(await calls.call(readQuery(prefix, -1), false, signal));
+    },
+    async transact(transaction, signal) {
+      return storeOutcome(await calls.call(transactQuery(prefix, transaction), false, signal));
+    },
+    async grantLease(ttlMs, signal) {
+      const values = [prefix, Math.ceil(ttlMs)];
+      const query = { name: 'grant_lease', text: 'select pgherd.grant_lease($1, $2) as lease', values };
+      const outcome = await calls.call(query, true, signal);
+      if (outcome.kind !== 'row') return { kind: 'failed', error: outcome.error };
+      return { kind: 'alive', leaseId: String(outcome.row['lease']), ttlMs: Math.ceil(ttlMs) };
+    },
+    async renewLease(leaseId, signal) {
+      const query = { name: 'renew_lease', text: 'select pgherd.renew_lease($1) as ttl', values: [leaseId] };
+      const outcome = await calls.call(query, true, signal);
+      if (outcome.kind !== 'row') return { kind: 'failed', error: outcome.error };
+      const ttl = outcome.row['ttl'];
+      return ttl === null ? { kind: 'gone' } : { kind: 'alive', leaseId, ttlMs: Number(ttl) };
+    },
+    async revokeLease(leaseId, signal): Promise<LeaseOutcome> {
+      const query = { name: 'revoke_lease', text: 'select pgherd.revoke_lease($1)', values: [leaseId] };
+      const outcome = await calls.call(query, false, signal);
+      return outcome.kind === 'row' ? { kind: 'gone' } : { kind: 'failed', error: outcome.error };
+    },
+    watch: (listener) => watch.add(listener),
+    async close() {
+      watch.close();
+      calls.failWaiting(`${redactUri(uri)}: closed`);
+      main.close();
+      listening.close();
+    },
+  };
+}
+
+/** As `pgherd.next_revision` names it. A hash, since a channel's name is short. */
+function channelOf(prefix: string): string {
+  return channelPrefix + createHash('md5').update(prefix).digest('hex');
+}
+
+function readQuery(prefix: string, known: number): Query {
+  return { name: 'read', text: 'select pgherd.read($1, $2) as read', values: [prefix, known] };
+}
+
+function transactQuery(prefix: string, { compare, write }: StoreTransaction): Query {
+  return {
+    name: 'transact',
+    text: 'select pgherd.transact($1, $2, $3, $4, $5, $6) as revision',
+    values: [
+      prefix,
+      compare.map(({ key }) => key),
+      compare.map(({ modRevision }) => modRevision),
+      write.map(({ key }) => key),
+      write.map(({ value }) => value ?? null),
+      write.map(({ leaseId }) => leaseId ?? null),
+    ],
+  };
+}
+
+function readOutcome(outcome: CallOutcome): ReadOutcome {
+  if (outcome.kind !== 'row') return { kind: 'failed', error: outcome.error };
+  const read = decodeRead(outcome.row['read'], undefined);
+  return read
+    ? { kind: 'read', snapshot: read.snapshot }
+    : { kind: 'failed', error: 'the monitor answered what cannot be read' };
+}
+
+function storeOutcome(outcome: CallOutcome): StoreOutcome {
+  if (outcome.kind !== 'row') return outcome;
+  const revision = outcome.row['revision'];
+  return revision === null ? { kind: 'refused' } : { kind: 'applied', revision: Number(revision) };
+}

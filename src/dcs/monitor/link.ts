@@ -1,0 +1,160 @@
+/** A connection that comes back: it connects when it is needed, with a capped back-off, and is set up before use. */
+import { connectError } from './address.ts';
+import { type Connection, openConnection, type Query, type Reply } from './connection.ts';
+import { schemaVersion } from './schema.ts';
+
+export interface LinkOptions {
+  readonly uri: string;
+  readonly timeoutMs: number;
+  /** Run on each new connection after the schema was checked, before it is used. */
+  readonly setUp?: Query;
+  /** It can be used, or has become idle again. */
+  onReady(): void;
+  /** An attempt failed, or the connection ended. `connected`: it had been usable. */
+  onDown(error: string, connected: boolean): void;
+  onNotification?(): void;
+}
+
+export interface Link {
+  /** Connected, set up, and no query under way. */
+  readonly ready: boolean;
+  /** Ready, or a query is under way. */
+  readonly connected: boolean;
+  /** Sees to it that a connection is there, or is being made. */
+  need(): void;
+  /** Only when `ready`. A deadline missed ends the connection: the next query would wait behind this one. */
+  query(query: Query, timeoutMs: number): Promise<Reply>;
+  /** Ends the connection, if there is one. */
+  drop(error: string): void;
+  close(): void;
+}
+
+const firstBackoffMs = 50;
+const maxBackoffMs = 1000;
+
+export function createLink(options: LinkOptions): Link {
+  let connection: Connection | undefined;
+  let state: 'down' | 'waiting' | 'connecting' | 'ready' | 'busy' | 'closed' = 'down';
+  let backoffMs = 0;
+  let retry: NodeJS.Timeout | undefined;
+  /** Until when (of performance.now) no attempt is made. */
+  let notBefore = 0;
+
+  function down(error: string): void {
+    if (state === 'closed') return;
+    const connected = state === 'ready' || state === 'busy';
+    state = 'down';
+    connection = undefined;
+    backoffMs = Math.min(Math.max(backoffMs * 2, firstBackoffMs), maxBackoffMs);
+    notBefore = performance.now() + backoffMs;
+    options.onDown(error, connected);
+  }
+
+  async function connect(): Promise<void> {
+    state = 'connecting';
+    let mine: Connection | undefined;
+    let endedEarly: string | undefined;
+    const outcome = await openConnection(options.uri, options.timeoutMs, {
+      onNotification: () => options.onNotification?.(),
+      onEnd: (error) => {
+        endedEarly = connectError(options.uri, { message: error, code: '' });
+        if (mine !== undefined && mine === connection) down(endedEarly);
+      },
+    });
+    if (!outcome.ok) return down(outcome.error);
+    mine = outcome.connection;
+    const error = (await setUp(mine, options)) ?? endedEarly;
+    if (isClosed()) return mine.close();
+    if (error !== undefined) {
+      mine.destroy(error);
+      return down(error);
+    }
+    connection = mine;
+    state = 'ready';
+    options.onReady();
+  }
+
+  // A state that changed during an await, which the compiler does not expect.
+  const isClosed = (): boolean => state === 'closed';
+
+  return {
+    get ready() {
+      return state === 'ready';
+    },
+    get connected() {
+      return state === 'ready' || state === 'busy';
+    },
+    need() {
+      if (state !== 'down') return;
+      state = 'waiting';
+      const waitMs = Math.max(0, notBefore - performance.now());
+      if (waitMs === 0) void connect();
+      else retry = setTimeout(() => void connect(), waitMs);
+    },
+    async query(query, timeoutMs) {
+      const mine = connection;
+      if (mine === undefined || state !== 'ready') throw new Error('a link was used that is not ready');
+      state = 'busy';
+      const reply = await withDeadline(mine, query, timeoutMs);
+      if (mine === connection) {
+        if (reply.kind === 'lost') {
+          mine.destroy(reply.cause.message);
+          down(connectError(options.uri, reply.cause));
+        } else {
+          backoffMs = 0;
+          state = 'ready';
+          options.onReady();
+        }
+      }
+      return reply;
+    },
+    drop(error) {
+      connection?.destroy(error);
+      if (connection !== undefined) down(error);
+    },
+    close() {
+      state = 'closed';
+      clearTimeout(retry);
+      connection?.close();
+      connection = undefined;
+    },
+  };
+}
+
+async function withDeadline(connection: Connection, query: Query, timeoutMs: number): Promise<Reply> {
+  const timer = setTimeout(() => connection.destroy(`no answer within ${timeoutMs} ms`), timeoutMs);
+  const reply = await connection.query(query);
+  clearTimeout(timer);
+  return reply;
+}
+
+/** What is wrong with a new connection, or undefined. */
+async function setUp(connection: Connection, options: LinkOptions): Promise<string | undefined> {
+  const version = await withDeadline(connection, versionQuery, options.timeoutMs);
+  if (version.kind !== 'row') return connectError(options.uri, version.cause);
+  const unusable = checkVersion(version.row?.['version'], version.row?.['compatible_since']);
+  if (unusable !== undefined) return connectError(options.uri, { message: unusable, code: '' });
+  if (options.setUp === undefined) return undefined;
+  const reply = await withDeadline(connection, options.setUp, options.timeoutMs);
+  return reply.kind === 'row' ? undefined : connectError(options.uri, reply.cause);
+}
+
+const versionQuery: Query = {
+  name: 'schema_version',
+  text: `select (found->>'version')::integer as version, (found->>'compatibleSince')::integer as compatible_since
+           from pgherd.schema_version() as found`,
+  values: [],
+};
+
+function checkVersion(version: unknown, compatibleSince: unknown): string | undefined {
+  if (typeof version !== 'number' || typeof compatibleSince !== 'number') {
+    return 'the schema of this monitor was never finished: start it with "pgherd monitor"';
+  }
+  if (version < schemaVersion) {
+    return `its schema has version ${version}, this pgherd needs ${schemaVersion}: restart the monitor with this pgherd`;
+  }
+  if (compatibleSince > schemaVersion) {
+    return `its schema has version ${version}, which works with version ${compatibleSince} and later; this pgherd knows ${schemaVersion}: run a newer pgherd here`;
+  }
+  return undefined;
+}
