@@ -39,7 +39,7 @@ const changeSchema = z.object({
   candidate: memberName('candidate'),
   /** Patroni's older name of `candidate`. */
   member: memberName('member'),
-  scheduled_at: z.unknown(),
+  scheduled_at: z.unknown().optional(),
 });
 
 type Action = 'switchover' | 'failover';

@@ -43,7 +43,7 @@ const maxBodyBytes = 64 * 1024;
 const maxHeaderBytes = 16 * 1024;
 
 export type StartedApi =
-  | { readonly ok: true; readonly port: number; close(): Promise<void> }
+  | { readonly ok: true; readonly port: number; readonly close: () => Promise<void> }
   | { readonly ok: false; readonly error: string };
 
 /** Listens. What stands in the way (port in use, no such address) is a value. */

@@ -72,13 +72,14 @@ export function createLog(options: LogOptions): Log {
   let threshold = severity[options.level ?? 'info'];
   let lost = 0;
 
-  const put = (level: Level, event: string, text: string, fields: Fields): boolean =>
-    sink.write(`${formatLine(form, { at: now(), level, member: options.member, event, text, fields })}\n`);
+  const format = (level: Level, event: string, text: string, fields: Fields): string =>
+    `${formatLine(form, { at: now(), level, member: options.member, event, text, fields })}\n`;
   const log = (level: Level, event: string, text: string, fields: Fields = {}): void => {
     if (severity[level] > threshold) return;
-    if (lost > 0 && put('warn', 'log-lines-lost', 'lines were lost: what reads the log did not keep up', { lost }))
-      lost = 0;
-    if (!put(level, event, text, fields)) lost += 1;
+    const line = format(level, event, text, fields);
+    // With the line, or not at all: alone, the short notice would take the last room from every line after it.
+    const notice = lost > 0 ? format('warn', 'log-lines-lost', 'what reads the log did not keep up', { lost }) : '';
+    lost = sink.write(notice + line) ? 0 : lost + 1;
   };
   return {
     error: (event, text, fields) => log('error', event, text, fields),

@@ -35,10 +35,21 @@ function patroniPart(body: Readonly<Record<string, unknown>>): Record<string, un
   return Object.fromEntries(entries.slice(0, last + 1));
 }
 
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** The members of a cluster's body, before it becomes text. */
+function membersOf(body: Readonly<Record<string, unknown>>): Record<string, unknown>[] {
+  const { members } = body;
+  assert.ok(Array.isArray(members) && members.every(isRecord));
+  return members;
+}
+
 /** A cluster's members without our additions, and that these come last. */
 function patroniCluster(body: Readonly<Record<string, unknown>>): unknown {
   const ours = new Set(['rule', 'because', 'pending_restart_parameters', 'progress']);
-  const members = (body['members'] as Record<string, unknown>[]).map((member) => {
+  const members = membersOf(body).map((member) => {
     const names = Object.keys(member);
     const first = names.findIndex((name) => ours.has(name));
     assert.ok(
@@ -138,7 +149,7 @@ test('a stopped replica has unknown positions, LSN before lag as Patroni writes 
   const { lsn: _l, receivedLsn: _r, replayedLsn: _p, replicationState: _s, ...bare } = reports.recordOf('pg-1', later);
   const members = new Map([['pg-1', reports.versioned({ ...bare, state: 'stopped' as const })]]);
   const body = clusterBody({ ...reports.primary, view: reports.viewOf({ members }) }, 's');
-  const member = (body['members'] as Record<string, unknown>[])[1];
+  const member = membersOf(body)[1];
   assert.equal(member?.['state'], 'stopped');
   const names = ['receive_lsn', 'receive_lag', 'replay_lsn', 'replay_lag', 'lsn', 'lag'];
   assert.deepEqual(
@@ -157,7 +168,7 @@ test('lag is counted from the position that the primary published', () => {
 test('a member that is counted on and gone is shown as unreachable', () => {
   const rule = reports.versioned({ ...reports.rule, failsafe: ['pg-2', 'pg-0', 'pg-1'] });
   const body = clusterBody({ ...reports.primary, view: reports.viewOf({ rule }) }, 's');
-  const members = body['members'] as unknown[];
+  const members = membersOf(body);
   assert.equal(members.length, 3);
   assert.deepEqual(members[2], { name: 'pg-2', role: 'replica', state: 'unreachable', lag: 'unknown' });
 });
@@ -193,13 +204,14 @@ test('long work under way is shown', () => {
   });
 });
 
+function hostOf(connUrl: string): unknown {
+  const members = new Map([['pg-0', reports.versioned({ ...reports.primary.record, connUrl })]]);
+  const body = clusterBody({ ...reports.primary, view: reports.viewOf({ members }) }, 's');
+  const { host, port } = membersOf(body)[0] ?? {};
+  return [host, port];
+}
+
 test('addresses of IPv6, and connection strings that cannot be read', () => {
-  const hostOf = (connUrl: string): unknown => {
-    const members = new Map([['pg-0', reports.versioned({ ...reports.primary.record, connUrl })]]);
-    const body = clusterBody({ ...reports.primary, view: reports.viewOf({ members }) }, 's');
-    const { host, port } = (body['members'] as Record<string, unknown>[])[0] ?? {};
-    return [host, port];
-  };
   assert.deepEqual(hostOf('postgres://[2001:db8::7]:5433/postgres'), ['2001:db8::7', 5433]);
   assert.deepEqual(hostOf('postgres://db.example/postgres'), ['db.example', undefined]);
   assert.deepEqual(hostOf('nonsense'), [undefined, undefined]);
