@@ -1,0 +1,175 @@
+/**
+ * One session with the instance, every wait bounded. The only file of this folder that knows the driver.
+ *
+ * The session is a replication connection (`replication=database`): it counts against max_wal_senders, so it gets in
+ * when clients have taken every ordinary slot, superuser's reserve included. Such a connection speaks the simple
+ * protocol only: a query is a text, values are quoted into it (`quoteLiteral`), and no statement has parameters.
+ *
+ * A missed deadline ends the session: the next query would wait behind the one that hangs.
+ */
+import { Socket } from 'node:net';
+import { Client, type QueryResult } from 'pg';
+import type { Credentials } from './options.ts';
+
+export interface Address {
+  /** A host, or the directory of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface SessionRequest {
+  readonly address: Address;
+  readonly credentials: Credentials;
+  readonly database: string;
+  readonly connectMs: number;
+  readonly queryMs: number;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export type QueryOutcome =
+  | { readonly ok: true; readonly rows: readonly Row[] }
+  | { readonly ok: false; readonly error: string; readonly code: string | undefined };
+
+export interface Session {
+  /** Replication commands (IDENTIFY_SYSTEM) are possible. */
+  readonly replication: boolean;
+  /** Rows of the last statement of `text`. A missed deadline or a lost connection ends the session. */
+  query(text: string, deadlineMs?: number): Promise<QueryOutcome>;
+  /** Resolves when the connection is gone, whoever ended it. */
+  readonly ended: Promise<void>;
+  readonly isOpen: () => boolean;
+  /** A deadline was missed, which ended the session. */
+  readonly wasLate: () => boolean;
+  close(): void;
+}
+
+export type SessionOutcome =
+  | { readonly ok: true; readonly session: Session }
+  /** `code`: the SQLSTATE, or the system's error (ECONNREFUSED); undefined for a missed deadline. */
+  | { readonly ok: false; readonly code: string | undefined; readonly error: string };
+
+const tooManyConnections = '53300';
+const invalidAuthorization = '28000';
+
+/** Opens a session; where there is no place for a replication connection, an ordinary one. */
+export async function openSession(request: SessionRequest): Promise<SessionOutcome> {
+  const sslMode = request.credentials.connection?.['sslmode'] ?? 'prefer';
+  const encrypted = /^(require|verify-ca|verify-full)$/.test(sslMode);
+  const first = await openSessionAs(request, { replication: true, encrypted });
+  if (first.ok) return first;
+  if (first.code === tooManyConnections) return openSessionAs(request, { replication: false, encrypted });
+  const wantsEncryption = first.code === invalidAuthorization && first.error.includes('no encryption');
+  if (wantsEncryption && sslMode !== 'disable') return openSessionAs(request, { replication: true, encrypted: true });
+  return first;
+}
+
+interface Manner {
+  readonly replication: boolean;
+  readonly encrypted: boolean;
+}
+
+async function openSessionAs(request: SessionRequest, manner: Manner): Promise<SessionOutcome> {
+  const socket = new Socket();
+  const client = new Client({
+    host: request.address.host,
+    port: request.address.port,
+    user: request.credentials.username,
+    // Never undefined: the driver would go and look for one in our environment.
+    password: request.credentials.password ?? '',
+    database: request.database,
+    application_name: 'pgherd',
+    // Nothing that this session does may wait for a standby, or go on after we gave it up.
+    options: `-c synchronous_commit=local -c statement_timeout=${request.queryMs}`,
+    // The server certificate is not checked for what is our own instance, on our own machine.
+    ssl: manner.encrypted ? { rejectUnauthorized: false } : false,
+    stream: () => socket,
+    ...(manner.replication ? { replication: 'database' } : {}),
+  });
+  const ended = new Promise<void>((resolve) => {
+    socket.once('close', () => resolve());
+  });
+  // Every loss also makes the pending call fail; without a listener it would end the process.
+  client.on('error', () => socket.destroy());
+  const connected = await settle(client.connect(), request.connectMs);
+  if (connected.kind === 'done') {
+    return { ok: true, session: sessionOf(client, socket, ended, manner.replication, request.queryMs) };
+  }
+  socket.destroy();
+  if (connected.kind === 'late') {
+    return { ok: false, code: undefined, error: `no answer within ${request.connectMs} ms` };
+  }
+  return { ok: false, ...describe(connected.error) };
+}
+
+function sessionOf(
+  client: Client,
+  socket: Socket,
+  ended: Promise<void>,
+  replication: boolean,
+  queryMs: number,
+): Session {
+  let late = false;
+  return {
+    replication,
+    ended,
+    wasLate: () => late,
+    isOpen: () => !socket.destroyed && socket.readyState === 'open',
+    close: () => {
+      socket.destroy();
+    },
+    query: async (text, deadlineMs = queryMs) => {
+      const answered = await settle(client.query<Row>(text), deadlineMs);
+      if (answered.kind === 'done') {
+        const results = answered.value as QueryResult<Row> | QueryResult<Row>[];
+        const last = Array.isArray(results) ? results.at(-1) : results;
+        return { ok: true, rows: last?.rows ?? [] };
+      }
+      if (answered.kind === 'late') {
+        late = true;
+        socket.destroy();
+        return { ok: false, code: undefined, error: `no answer within ${deadlineMs} ms` };
+      }
+      return { ok: false, ...describe(answered.error) };
+    },
+  };
+}
+
+type Settled<Value> =
+  | { readonly kind: 'done'; readonly value: Value }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'late' };
+
+function settle<Value>(work: Promise<Value>, deadlineMs: number): Promise<Settled<Value>> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve({ kind: 'late' }), deadlineMs);
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve({ kind: 'done', value });
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        resolve({ kind: 'failed', error });
+      },
+    );
+  });
+}
+
+function describe(error: unknown): { readonly code: string | undefined; readonly error: string } {
+  if (error instanceof AggregateError && error.errors.length > 0) return describe(error.errors[0]);
+  if (!(error instanceof Error)) return { code: undefined, error: String(error) };
+  const { code, detail } = error as Error & { readonly code?: string; readonly detail?: string };
+  return { code, error: detail === undefined ? error.message : `${error.message} (${detail})` };
+}
+
+/** A string as SQL reads it, whatever standard_conforming_strings says. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
+  return text.includes('\\') ? ` E${quoted}` : quoted;
+}
+
+/** A name as SQL reads it. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,102 @@
+/** Connection strings, passfiles and slot names: text that libpq and PostgreSQL read. */
+import type { Endpoint } from '../core/model.ts';
+import type { Credentials } from './options.ts';
+
+/** libpq's `keyword='value'` form; a list keeps its order, undefined values are left out. */
+export function conninfo(fields: readonly (readonly [keyword: string, value: string | undefined])[]): string {
+  return fields
+    .flatMap(([keyword, value]) => (value === undefined ? [] : [`${keyword}=${quoteConninfo(value)}`]))
+    .join(' ');
+}
+
+function quoteConninfo(value: string): string {
+  if (/^[A-Za-z0-9_./:-]+$/.test(value)) return value;
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+/** Reads `keyword=value` pairs; undefined when the text is not of that form. */
+export function parseConninfo(text: string): ReadonlyMap<string, string> | undefined {
+  const fields = new Map<string, string>();
+  const pair = /\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))\s*/y;
+  while (pair.lastIndex < text.trimEnd().length) {
+    const match = pair.exec(text);
+    if (!match?.[1]) return undefined;
+    fields.set(match[1], (match[2] ?? match[3] ?? '').replaceAll(/\\(.)/g, '$1'));
+  }
+  return fields;
+}
+
+/**
+ * How long a peer may be silent until the kernel gives a connection up: 2 + 3 x 1 s when idle, 5 s with data under
+ * way. A standby whose primary's host is gone must be free for the next primary.
+ */
+const keepalives = [
+  ['connect_timeout', '2'],
+  ['keepalives', '1'],
+  ['keepalives_idle', '2'],
+  ['keepalives_interval', '1'],
+  ['keepalives_count', '3'],
+  ['tcp_user_timeout', '5000'],
+] as const;
+
+/**
+ * What a replica's primary_conninfo says, and what the copying tools connect with. The password is in the passfile.
+ * `applicationName`: the member's name for the stream that counts in synchronous replication, another one for tools.
+ */
+export function upstreamConninfo(
+  upstream: Pick<Endpoint, 'host' | 'port'>,
+  credentials: Credentials,
+  passfile: string,
+  applicationName: string,
+  database?: string,
+): string {
+  const chosen = { sslmode: 'prefer', ...credentials.connection };
+  return conninfo([
+    ['user', credentials.username],
+    ['passfile', passfile],
+    ['host', upstream.host],
+    ['port', String(upstream.port)],
+    ['dbname', database],
+    ['application_name', applicationName],
+    ...keepalives,
+    ...Object.entries(chosen).filter(([keyword]) => keyword !== 'target_session_attrs'),
+  ]);
+}
+
+/** Whom a primary_conninfo names. */
+export function upstreamOf(primaryConninfo: string): { readonly host: string; readonly port: number } | undefined {
+  const fields = parseConninfo(primaryConninfo);
+  const host = fields?.get('host') || fields?.get('hostaddr');
+  if (!host) return undefined;
+  return { host, port: Number(fields?.get('port') || 5432) };
+}
+
+/**
+ * A passfile for these users, wherever they connect to: whom a replica follows changes with every failover, and
+ * SCRAM shows the password to nobody.
+ */
+export function passfile(users: readonly Credentials[]): string {
+  const lines = users.flatMap((user) =>
+    user.password === undefined ? [] : [`*:*:*:${escapeField(user.username)}:${escapeField(user.password)}\n`],
+  );
+  return [...new Set(lines)].join('');
+}
+
+function escapeField(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
+}
+
+/**
+ * The slot of a member, by Patroni's rule: lower case, `-` and `.` become `_`, every other character that a slot
+ * name cannot have becomes `u` and its code point in (at least four) decimal digits; at most 63 characters.
+ */
+export function slotNameOf(member: string): string {
+  return Array.from(member.toLowerCase())
+    .map((character) => {
+      if (/[a-z0-9_]/.test(character)) return character;
+      if (character === '-' || character === '.') return '_';
+      return `u${String(character.codePointAt(0)).padStart(4, '0')}`;
+    })
+    .join('')
+    .slice(0, 63);
+}
