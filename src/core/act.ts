@@ -8,7 +8,7 @@ import type { Durable, Handover, TermEntry } from './model.ts';
 import { abandon } from './observe.ts';
 import type { Goal } from './rules/rule.ts';
 import type { PendingTransaction, State } from './state.ts';
-import { announcePosition, found, type Ground, recordTerm, release, setFailover, take } from './transactions.ts';
+import { announcePosition, found, recordTerm, release, setFailover, take } from './transactions.ts';
 
 export interface Acted {
   readonly state: State;
@@ -42,7 +42,7 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
       });
     case 'take': {
       const { view, rule, self } = facts;
-      const noted: Facts = { ...facts, state: { ...state, takenOn: goal.ground } };
+      const noted: Facts = { ...facts, state: { ...state, takenOn: { ground: goal.ground, from: rule?.leader ?? '' } } };
       return withFreshLease(noted, (leaseId) => view && rule && take(view, rule, self, leaseId, goal.ground));
     }
     case 'reclaim':
@@ -94,6 +94,9 @@ function rememberBefore(facts: Facts, job: Job): Durable {
         : { ...durable, promoting: { term, fromTimeline: facts.running.timeline } };
     case 'start':
       return job.as === 'primary' && term !== undefined ? { ...durable, originTerm: term } : durable;
+    case 'stop':
+      // A stopped instance does not tell how far its WAL goes.
+      return facts.position === undefined ? durable : { ...durable, lastLsn: facts.position.lsn };
     case 'rewind':
       return { ...durable, rewinding: true, floor: floorBefore(facts) };
     default:
@@ -169,7 +172,15 @@ function askLease(facts: Facts, effect: Effect): Acted {
 
 function giveUp(facts: Facts, leaseId: string): Acted {
   const acted = askLease(facts, { kind: 'revoke-lease', leaseId });
-  return { ...acted, state: { ...acted.state, abandonedLeases: abandon(acted.state, leaseId) } };
+  const { leaderLease } = acted.state;
+  return {
+    ...acted,
+    state: {
+      ...acted.state,
+      leaderLease: leaderLease?.leaseId === leaseId ? undefined : leaderLease,
+      abandonedLeases: abandon(acted.state, leaseId),
+    },
+  };
 }
 
 /** From the sending on I am not the holder, whatever becomes of it. */
@@ -239,7 +250,7 @@ function recordCurrentTerm(facts: Facts, at: string): Acted {
 function reasonOf(facts: Facts, switchLsn: Lsn, switched: boolean): string {
   const before = facts.terms.at(-1);
   if (before === undefined) return facts.state.durable.maxTerm > 1 ? 'cluster founded anew' : 'cluster founded';
-  const ground: Ground = facts.state.takenOn ?? 'retake';
+  const { ground, from } = facts.state.takenOn ?? { ground: 'retake', from: before.member };
   const last = facts.view?.status?.value.lsn;
   const lost = last === undefined || !switched ? 0n : lagBytes(last, switchLsn);
   const loss =
@@ -248,9 +259,9 @@ function reasonOf(facts: Facts, switchLsn: Lsn, switched: boolean): string {
     case 'retake':
       return `${facts.self} took its key again`;
     case 'handover':
-      return `handed over by ${before.member} after a clean shutdown`;
+      return `handed over by ${from} after a clean shutdown`;
     case 'asynchronous':
-      return `failover: ${before.member} lost the leader key${loss}`;
+      return `failover: ${from} lost the leader key${loss}`;
     case 'forced':
       return `failover forced by an operator${loss}`;
   }

@@ -18,11 +18,14 @@ const leaseRequestMs = 5000;
 const readRequestMs = 5000;
 /** Slots are looked after no more often than this. */
 const slotsEveryMs = 1000;
+/** How long the instance is looked at eagerly; then the regular inspection has to do. */
+const eagerMs = 10_000;
 
 export function chores(facts: Facts): Chores {
   const effects: Effect[] = [];
   let { state } = facts;
   const now = { ...facts };
+  state = lookAgain({ ...now, state }, effects);
   state = readAnew({ ...now, state }, effects);
   state = endLeases({ ...now, state }, effects);
   state = keepMemberLease({ ...now, state }, effects);
@@ -37,6 +40,26 @@ export function guard(facts: Facts): Chores {
   const until = guardDeadline(facts);
   if (until === facts.state.armedUntil) return { state: facts.state, effects: [] };
   return { state: { ...facts.state, armedUntil: until }, effects: [{ kind: 'guard', until }] };
+}
+
+/** When something is about to change that the hand-over waits for, the regular inspection is too slow. */
+export function inspectionEveryMs(facts: Facts): number | undefined {
+  const { state, instance, holder, rule, now } = facts;
+  if (facts.iHold && state.lastRule.name === 'switchover-look') return 0;
+  if (instance !== 'replica' || state.job !== undefined || rule === undefined) return undefined;
+  if (holder === undefined) return facts.keyAbsentMs < eagerMs ? 30 : undefined;
+  const streams = facts.running?.replicationState === 'streaming';
+  return !streams && state.ruleSince + eagerMs > now ? 100 : undefined;
+}
+
+function lookAgain(facts: Facts, effects: Effect[]): State {
+  const { state, now } = facts;
+  const everyMs = inspectionEveryMs(facts);
+  const again = state.inspectionAskedAt <= state.wishSeenAt ? state.wishSeenAt : state.inspectionAskedAt + 1000;
+  const asked = everyMs === 0 ? again : Math.max(state.seenAt, state.inspectionAskedAt);
+  if (everyMs === undefined || now < asked + everyMs) return state;
+  effects.push({ kind: 'inspect' });
+  return { ...state, inspectionAskedAt: now };
 }
 
 function readAnew(facts: Facts, effects: Effect[]): State {

@@ -20,6 +20,8 @@ import type {
 
 export type Effect =
   | { readonly kind: 'transact'; readonly id: number; readonly transaction: Transaction }
+  /** Look at the instance now, instead of at the next regular moment. */
+  | { readonly kind: 'inspect' }
   /** Read all keys anew, from a quorum. */
   | { readonly kind: 'read' }
   | { readonly kind: 'grant-lease'; readonly purpose: LeasePurpose; readonly ttlMs: number }

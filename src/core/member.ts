@@ -42,7 +42,7 @@ export function step(before: State, event: Event, now: Instant, wall = ''): Step
   const facts = factsOf(answered.state, now);
   const rule: Rule = decide(facts);
   const because = rule.because(facts);
-  const told = tellRule(answered.state, rule.name, because);
+  const told = tellRule(answered.state, rule.name, because, now);
   const acted = act({ ...facts, state: told }, rule.goal(facts), wall);
   const done = chores(factsOf(acted.state, now));
   const guarded = guard(factsOf(done.state, now));
@@ -62,8 +62,8 @@ export function newMember(self: Self): State {
   return initialState(self);
 }
 
-function tellRule(state: State, name: string, because: string): State {
-  return state.lastRule.name === name && state.lastRule.because === because
-    ? state
-    : { ...state, lastRule: { name, because } };
+function tellRule(state: State, name: string, because: string, now: Instant): State {
+  if (state.lastRule.name === name && state.lastRule.because === because) return state;
+  const ruleSince = state.lastRule.name === name ? state.ruleSince : now;
+  return { ...state, lastRule: { name, because }, ruleSince };
 }

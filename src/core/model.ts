@@ -225,6 +225,7 @@ export interface Durable {
   readonly maxRuleNumber: number;
   /** Of the newest WAL in the data directory. */
   readonly originTerm?: number;
+  /** The WAL here goes at least so far; gone when WAL is discarded. */
   readonly lastLsn?: Lsn;
   /** A promotion that was asked for: if the timeline is greater than `fromTimeline`, the newest WAL is of `term`. */
   readonly promoting?: { readonly term: number; readonly fromTimeline: number };

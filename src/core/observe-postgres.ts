@@ -15,6 +15,7 @@ export function observePostgres(state: State, status: PostgresStatus, now: Insta
   const next: State = {
     ...state,
     postgres: status,
+    seenAt: now,
     downSince: up ? undefined : (state.downSince ?? now),
     silentSince: instance.kind === 'silent' ? (state.silentSince ?? now) : undefined,
     wentDownInPause:

@@ -2,7 +2,7 @@
 import type { Event, JobOutcome, TransactionOutcome } from './events.ts';
 import { type Facts, factsOf } from './facts.ts';
 import { renewed, retryLeaseAfterMs } from './lease.ts';
-import type { ClusterView, Instant } from './model.ts';
+import type { ClusterView, FailoverRequest, Instant } from './model.ts';
 import { observePostgres } from './observe-postgres.ts';
 import { acceptRequest } from './requests.ts';
 import { emptyDurable, type PendingTransaction, type State } from './state.ts';
@@ -70,6 +70,7 @@ function withView(state: State, view: ClusterView, now: Instant): State {
     viewKnownAt: now,
     keyAbsentSince: view.leader === undefined ? (state.keyAbsentSince ?? now) : undefined,
     abstainTerm: view.rule !== undefined && view.rule.value.term !== state.abstainTerm ? undefined : state.abstainTerm,
+    wishSeenAt: view.failover?.modRevision === state.view?.failover?.modRevision ? state.wishSeenAt : now,
     switchover: view.failover?.modRevision === state.switchover?.revision ? state.switchover : undefined,
   };
   return rememberRule(next, now);
@@ -122,6 +123,8 @@ function settle(
         ...state,
         viewNeededSince: now,
         [retryAt]: now + transactionRetryMs,
+        // A wish that may be in the DCS is not written twice: at worst its asker learns that its fate is not known.
+        requests: wishWritten(state, pending),
         ...(pending.leaseId === undefined
           ? {}
           : { abandonedLeases: abandon(state, pending.leaseId), leasesToEnd: [...state.leasesToEnd, pending.leaseId] }),
@@ -133,7 +136,7 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
   const { transaction } = pending;
   const published = transaction.write.some((write) => write.key === 'member');
   const identified = transaction.write.find((write) => write.key === 'initialize');
-  let next: State = published ? { ...state, publishedAt: now } : state;
+  let next: State = { ...state, requests: wishWritten(state, pending), publishedAt: published ? now : state.publishedAt };
   if (identified?.value !== undefined && identified.value !== '') {
     // Mine is the cluster's identifier: the directory is no longer a mere attempt, and is whole by definition.
     const { floor: _none, ...durable } = next.durable;
@@ -141,6 +144,12 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
     next = { ...next, durable: { ...durable, ...mark, systemId: identified.value as string, founding: false } };
   }
   return next;
+}
+
+function wishWritten(state: State, pending: PendingTransaction): State['requests'] {
+  const wish = pending.transaction.write.find((write) => write.key === 'failover')?.value as FailoverRequest | undefined;
+  if (wish?.requestId === undefined) return state.requests;
+  return state.requests.map((request) => (request.requestId === wish.requestId ? { ...request, written: true } : request));
 }
 
 /* ---------------------------------------------------------------- leases */
@@ -224,7 +233,7 @@ type RunningKind = NonNullable<State['job']>['job']['kind'];
 
 function afterSuccess(state: State, running: NonNullable<State['job']>, status: NonNullable<State['postgres']>): State {
   const { job } = running;
-  const { floor: _old, ...rest } = state.durable;
+  const { floor: _floor, lastLsn: _lsn, ...rest } = state.durable;
   const mark =
     status.directory.kind === 'present'
       ? { dirMark: status.directory.mark, systemId: status.directory.control.systemId }
@@ -246,18 +255,23 @@ function afterSuccess(state: State, running: NonNullable<State['job']>, status: 
     case 'set-aside':
       return { ...state, durable: { ...rest, founding: false } };
     case 'rewind':
-      return { ...state, durable: { ...state.durable, ...withOrigin(state), rewinding: false } };
+      return { ...state, durable: { ...rest, ...withOrigin(state), ...floorOf(state), rewinding: false } };
     case 'clone':
       return {
         ...state,
         reinit: false,
         durable: { ...rest, ...mark, ...withOrigin(state), rewinding: false, founding: false, floor: 'infinite' },
       };
+    case 'provision':
+      return { ...state, provisioned: true };
     case 'start':
     case 'configure':
-    case 'provision':
       return state;
   }
+}
+
+function floorOf(state: State): { floor?: NonNullable<State['durable']['floor']> } {
+  return state.durable.floor === undefined ? {} : { floor: state.durable.floor };
 }
 
 /** What was copied is of the term that the source is in. */

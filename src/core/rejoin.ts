@@ -67,7 +67,7 @@ function wayBack(input: RejoinInput, diverged: Divergence): RejoinPath {
 }
 
 function divergence(durable: Durable, postgres: PostgresStatus, terms: readonly TermEntry[]): Divergence | undefined {
-  const known = knownEnd(postgres);
+  const known = knownEnd(durable, postgres);
   if (known === undefined) return undefined;
   const originTerm = durable.originTerm ?? originFromHistory(terms, known.timeline, known.lsn);
   if (originTerm === undefined) return undefined;
@@ -105,13 +105,17 @@ interface KnownEnd {
 }
 
 /** As much as is known of where the WAL here ends. A crashed instance tells only once it has recovered. */
-function knownEnd(postgres: PostgresStatus): KnownEnd | undefined {
+function knownEnd(durable: Durable, postgres: PostgresStatus): KnownEnd | undefined {
   const { instance, directory } = postgres;
   if (instance.kind === 'running') {
     const lsn = lsnOf(instance);
     return lsn === undefined ? undefined : { timeline: instance.timeline, lsn, atLeast: false };
   }
   if (instance.kind !== 'stopped' || directory.kind !== 'present') return undefined;
+  const { lastLsn } = durable;
+  if (lastLsn !== undefined && lastLsn > directory.control.checkpointLsn) {
+    return { timeline: directory.control.timeline, lsn: lastLsn, atLeast: false };
+  }
   // The control file of a standby names a checkpoint of its primary, which may well be in the history.
   const { control } = directory;
   if (control.state !== 'shut down' && control.state !== 'in production') return undefined;

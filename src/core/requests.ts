@@ -31,6 +31,7 @@ export function acceptRequest(state: State, requestId: string, request: Operator
         leader: request.kind === 'switchover' ? request.leader : undefined,
         candidate: request.candidate,
         formerLeader: facts.holder,
+        formerTerm: facts.rule?.term ?? 0,
         written: false,
         until: now + waitedMs,
         waitedMs,
@@ -146,15 +147,10 @@ function writeWish(facts: Facts, request: PendingRequest, effects: Effect[]): St
     ...(request.candidate === undefined ? {} : { candidate: request.candidate }),
     requestId: request.requestId,
   };
-  if (view.failover?.value.requestId === request.requestId) return markWritten(state, request);
   const transaction = setFailover(view, wish);
   const id = state.nextId;
   effects.push({ kind: 'transact', id, transaction });
   return { ...state, nextId: id + 1, ruleTransaction: { id, transaction, sentAt: now } };
-}
-
-function markWritten(state: State, request: PendingRequest): State {
-  return { ...state, requests: state.requests.map((one) => (one === request ? { ...one, written: true } : one)) };
 }
 
 function outcomeOf(facts: Facts, request: PendingRequest): Answer | undefined {
@@ -168,8 +164,10 @@ function outcomeOf(facts: Facts, request: PendingRequest): Answer | undefined {
     if (record?.role === 'primary' && record.state === 'running')
       return { status: 200, text: doneText(request, leader) };
   }
-  if (now < request.until) return undefined;
   const word = request.kind === 'failover' ? 'Failover' : 'Switchover';
+  const cameBack = leader !== undefined && leader === request.formerLeader && (facts.rule?.term ?? 0) > request.formerTerm;
+  if (request.written && cameBack) return { status: 503, text: `${word} failed: ${leader} took the key again, since nobody else did` };
+  if (now < request.until) return undefined;
   return {
     status: 503,
     text: `${word} status unknown after ${Math.round(request.waitedMs / 1000)} seconds; operation may still be in progress`,

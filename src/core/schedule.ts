@@ -1,4 +1,5 @@
 /** When the core must look again although nothing happened: the earliest moment at which a rule or a chore could change its mind. */
+import { inspectionEveryMs } from './chores.ts';
 import { electionWaitMs } from './election.ts';
 import type { Facts } from './facts.ts';
 import { deadlineOf, renewalDueAt } from './lease.ts';
@@ -22,12 +23,18 @@ export function wakeAt(facts: Facts): Instant {
     state.downSince && state.downSince + settings.primaryStartTimeoutMs,
     ...[...state.failures.values()].map((failure) => failure.retryAt),
     ...state.requests.map((request) => request.until),
+    inspectionMoment(facts),
     ...vacancyMoments(facts),
   ];
   const next = moments.filter(
     (moment): moment is Instant => moment !== undefined && Number.isFinite(moment) && moment > now,
   );
   return Math.min(now + settings.loopWaitMs, ...next);
+}
+
+function inspectionMoment(facts: Facts): Instant | undefined {
+  const everyMs = inspectionEveryMs(facts);
+  return everyMs === undefined ? undefined : Math.max(facts.state.seenAt, facts.state.inspectionAskedAt) + everyMs;
 }
 
 /** While the key is free, waiting ends after whole failure timeouts and election waits. */

@@ -42,6 +42,8 @@ export interface State {
   readonly slotsChangedAt: Instant | undefined;
 
   readonly postgres: PostgresStatus | undefined;
+  readonly seenAt: Instant;
+  readonly inspectionAskedAt: Instant;
   readonly job: RunningJob | undefined;
   readonly failures: ReadonlyMap<Job['kind'], Failure>;
   /** Since when the instance that should be writable here is not. */
@@ -58,12 +60,16 @@ export interface State {
   /** The term in which this member gave the key up because it could not serve. */
   readonly abstainTerm: number | undefined;
   /** On what ground the present term was taken by this member. */
-  readonly takenOn: Ground | undefined;
+  readonly takenOn: { readonly ground: Ground; readonly from: string } | undefined;
   /** A promotion in this agent's life is not followed by a checkpoint yet. */
   readonly checkpointDue: boolean;
+  /** The roles that replication needs were created in this agent's life. */
+  readonly provisioned: boolean;
   /** What the instance was last configured for; see `configurationMark`. */
   readonly configuredFor: string | undefined;
 
+  /** When an operator's wish came into view: it is judged by what the instance shows after that. */
+  readonly wishSeenAt: Instant;
   readonly switchover: SwitchoverProgress | undefined;
   readonly restart: RestartProgress | undefined;
   readonly reinit: boolean;
@@ -75,6 +81,8 @@ export interface State {
   readonly nextId: number;
   /** Of the rule that matched last, so that a change is told once. */
   readonly lastRule: { readonly name: string; readonly because: string };
+  /** When that rule began to hold. */
+  readonly ruleSince: Instant;
 }
 
 export interface PendingTransaction {
@@ -122,6 +130,7 @@ export interface PendingRequest {
   readonly candidate: string | undefined;
   /** Who held the key when the request came. */
   readonly formerLeader: string | undefined;
+  readonly formerTerm: number;
   /** Whether the wish is in the DCS. */
   readonly written: boolean;
   readonly until: Instant;
@@ -156,6 +165,8 @@ export function initialState(self: Self): State {
     publishedAt: -Infinity,
     slotsChangedAt: undefined,
     postgres: undefined,
+    seenAt: -1,
+    inspectionAskedAt: -1000,
     job: undefined,
     failures: new Map(),
     downSince: undefined,
@@ -166,7 +177,9 @@ export function initialState(self: Self): State {
     abstainTerm: undefined,
     takenOn: undefined,
     checkpointDue: false,
+    provisioned: false,
     configuredFor: undefined,
+    wishSeenAt: -1,
     switchover: undefined,
     restart: undefined,
     reinit: false,
@@ -175,5 +188,6 @@ export function initialState(self: Self): State {
     answers: [],
     nextId: 1,
     lastRule: { name: 'none', because: '' },
+    ruleSince: 0,
   };
 }

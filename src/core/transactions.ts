@@ -72,8 +72,9 @@ export function take(view: ClusterView, rule: Rule, self: string, leaseId: strin
     ...rest,
     term: rule.term + 1,
     leader: self,
-    nonce: leaseId,
+    nonce: `${leaseId}/${rule.term + 1}`,
     number: rule.number + 1,
+    disarmed: false,
     failsafe: rule.failsafe.includes(self) ? rule.failsafe : [...rule.failsafe, self].toSorted(),
     storeId: view.storeId,
   };
@@ -92,7 +93,8 @@ export function take(view: ClusterView, rule: Rule, self: string, leaseId: strin
 /** 8: give the key back. No process of the instance is left. With `handover` after a clean shutdown. */
 export function release(view: ClusterView, rule: Rule, handover: Handover | undefined): Transaction {
   const { handover: _old, ...rest } = rule;
-  const next: Rule = { ...rest, number: rule.number + 1, ...(handover === undefined ? {} : { handover }) };
+  // No process is left that a guard could have to end.
+  const next: Rule = { ...rest, number: rule.number + 1, disarmed: false, ...(handover === undefined ? {} : { handover }) };
   const write: Write[] = [
     { key: 'leader', value: undefined },
     { key: 'rule', value: next },

@@ -21,7 +21,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'paused-replica',
     condition: 'The cluster is paused, and another holds the key',
-    when: (f) => f.paused && f.state.restart === undefined,
+    when: (f) => f.paused && f.state.restart === undefined && !f.state.stoppedByUs,
     goal: () => wait,
     because: (f) => `the cluster is paused; the instance is ${f.instance}, and is left alone`,
   },

@@ -17,9 +17,24 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'give-up-stale-key',
     condition: 'The key is mine on a lease that I gave up, or the instance does not run as primary',
-    when: (f) => f.keyOnUnknownLease !== undefined && !f.iHold,
+    when: (f) => f.keyOnUnknownLease !== undefined && !f.iHold && f.state.ruleTransaction === undefined,
     goal: (f) => ({ kind: 'give-up', leaseId: f.keyOnUnknownLease ?? '' }),
     because: () => 'the key hangs on a lease that is not in use; it is ended and the key taken in a new term',
+  },
+  {
+    name: 'lease-uncertain',
+    condition: 'The DCS says that the key is mine, but its lease has run out by my own count, or is being given up',
+    when: (f) => f.holder === f.self && !f.iHold,
+    goal: () => wait,
+    because: (f) =>
+      f.state.ruleTransaction === undefined ? 'nothing is written until a renewal of the lease is answered' : `waiting for the outcome of: ${f.state.ruleTransaction.transaction.name}`,
+  },
+  {
+    name: 'serve-again',
+    condition: 'The key is mine, and the instance runs as a replica though it was primary in this very term',
+    when: (f) => f.iHold && f.instance === 'replica' && f.terms.some((entry) => entry.term === f.rule?.term && entry.member === f.self),
+    goal: () => ({ kind: 'take', ground: 'retake' }),
+    because: (f) => `a timeline needs a term of its own: the key is taken anew before term ${f.rule?.term ?? '?'} is served again`,
   },
   {
     name: 'disarm',
@@ -59,14 +74,14 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'paused',
     condition: 'The cluster is paused, and the instance does not run as primary',
-    when: (f) => f.iHold && f.paused && f.instance !== 'primary' && f.state.restart === undefined,
+    when: (f) => f.iHold && f.paused && f.instance !== 'primary' && f.state.restart === undefined && !f.state.stoppedByUs,
     goal: () => wait,
     because: (f) => `the cluster is paused; the instance is ${f.instance}, and is left alone`,
   },
   {
     name: 'provision',
     condition: 'The key is mine, the instance is writable, and the cluster is new',
-    when: (f) => f.iHold && f.instance === 'primary' && f.terms.length === 0 && mayTry(f, 'provision'),
+    when: (f) => f.iHold && f.instance === 'primary' && f.terms.length === 0 && !f.state.provisioned && mayTry(f, 'provision'),
     goal: () => ({ kind: 'job', job: { kind: 'provision' } }),
     because: (f) => `the roles for replication and rewind are created${attemptText(f, 'provision')}`,
   },
@@ -77,6 +92,7 @@ export const holderRules: readonly Rule[] = [
       f.iHold &&
       f.instance === 'primary' &&
       f.running?.writtenLsn !== undefined &&
+      (f.state.provisioned || f.terms.length > 0) &&
       !f.terms.some((entry) => entry.term === f.rule?.term),
     goal: () => ({ kind: 'record-term' }),
     because: (f) => `term ${f.rule?.term ?? '?'} begins on timeline ${f.running?.timeline ?? '?'}`,
@@ -146,7 +162,7 @@ export const holderRules: readonly Rule[] = [
     condition: 'The key is mine, and the instance is down',
     when: (f) => f.iHold && f.instance === 'stopped' && mayTry(f, 'start'),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'primary', upstream: undefined, settings: f.settings } }),
-    because: (f) => `${whyDown(f)}; restarting in place loses nothing${attemptText(f, 'start')}`,
+    because: (f) => `${whyDown(f)}; starting it in place loses nothing${attemptText(f, 'start')}`,
   },
   {
     name: 'start-overdue',

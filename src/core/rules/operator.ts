@@ -35,6 +35,13 @@ export const operatorRules: readonly Rule[] = [
     because: () => 'the instance is down and the leader key is not mine',
   },
   {
+    name: 'switchover-look',
+    condition: 'A switchover was asked for, and the replicas have not been looked at since',
+    when: (f) => f.iHold && wishOf(f) !== undefined && f.instance === 'primary' && f.state.seenAt <= f.state.wishSeenAt,
+    goal: () => wait,
+    because: () => 'looking how far the replicas are',
+  },
+  {
     name: 'switchover-refused',
     condition: 'A switchover was asked for that cannot be done',
     when: (f) =>

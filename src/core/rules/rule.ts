@@ -52,5 +52,7 @@ export function mayTry(facts: Facts, kind: Job['kind']): boolean {
 /** ` (attempt 2; the last one: ...)`, or nothing when it is the first. */
 export function attemptText(facts: Facts, kind: Job['kind']): string {
   const failure = facts.state.failures.get(kind);
-  return failure === undefined ? '' : ` (attempt ${failure.count + 1}; the last one: ${failure.error})`;
+  // A crash is the first failure of a start: the restart that follows is no second attempt yet.
+  const first = kind === 'start' ? 2 : 1;
+  return failure === undefined || failure.count < first ? '' : ` (attempt ${failure.count + 1}; the last one: ${failure.error})`;
 }

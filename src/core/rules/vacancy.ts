@@ -44,7 +44,7 @@ export const vacancyRules: readonly Rule[] = [
     name: 'take-handover',
     condition: 'The key was handed over after a clean shutdown, and I have replayed all of it',
     when: (f) =>
-      vacant(f) && f.instance === 'replica' && mayStand(f) === undefined && reachesHandover(f) && handoverIsForMe(f),
+      vacant(f) && f.instance === 'replica' && f.rule?.leader !== f.self && mayStand(f) === undefined && reachesHandover(f) && handoverIsForMe(f),
     goal: () => ({ kind: 'take', ground: 'handover' }),
     because: (f) =>
       `all WAL up to the shutdown at ${formatLsn(f.rule?.handover?.lsn ?? f.position?.lsn ?? (0n as never))} is here`,
@@ -66,7 +66,8 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'start-to-stand',
     condition: 'The key is free, and the instance is down',
-    when: (f) => vacant(f) && f.instance === 'stopped' && mayTry(f, 'start') && !f.state.durable.rewinding,
+    when: (f) => 
+      vacant(f) && f.instance === 'stopped' && mayTry(f, 'start') && !f.state.durable.rewinding && !hasHandedOver(f),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: undefined, settings: f.settings } }),
     because: (f) =>
       `started as a replica: that writes nothing and shows how far the WAL goes${attemptText(f, 'start')}`,
@@ -114,6 +115,11 @@ function vacant(f: Facts): boolean {
   return f.holder === undefined && f.rule !== undefined;
 }
 
+/** What was handed over is left alone until it is clear that nobody takes it. */
+function hasHandedOver(f: Facts): boolean {
+  return f.rule?.handover !== undefined && f.rule.leader === f.self && absentTimeouts(f) < handoverTimeouts;
+}
+
 /** A replica that answers, or a directory that can be started as one. */
 function ready(f: Facts): boolean {
   return (f.instance === 'replica' && (f.running?.localWalUsedUp ?? false)) || streams(f);
@@ -139,7 +145,7 @@ function mayRetake(f: Facts): boolean {
   )
     return false;
   if (abstainTerm === f.rule.term && f.keyAbsentMs < abstainMs) return false;
-  return f.rule.handover === undefined || absentTimeouts(f) >= handoverTimeouts;
+  return f.rule.handover === undefined || absentTimeouts(f) >= handoverTimeouts || isAlone(f);
 }
 
 /** Why this member does not stand; undefined when it may. */
@@ -157,6 +163,11 @@ function mayStand(f: Facts): string | undefined {
     return 'it was rewound or cloned, and is not yet as far again as it was';
   if (f.state.abstainTerm === f.rule?.term && f.keyAbsentMs < abstainMs) return 'it could not serve in this term';
   return f.view === undefined ? undefined : tooFarBehind(f.view, f.position, f.settings);
+}
+
+/** No other member is alive who could take what was handed over. */
+function isAlone(f: Facts): boolean {
+  return [...(f.view?.members.keys() ?? [])].every((member) => member === f.self);
 }
 
 function reachesHandover(f: Facts): boolean {

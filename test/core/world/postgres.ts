@@ -1,0 +1,202 @@
+/** A PostgreSQL of the small world: a history of timelines, a position, a process. */
+import { type Lsn, lsn } from '../../../src/core/lsn.ts';
+import type { ControlData, Endpoint, PostgresStatus } from '../../../src/core/model.ts';
+import type { TimelineSwitch } from '../../../src/core/timeline.ts';
+
+interface Data {
+  systemId: string;
+  mark: string;
+  timeline: number;
+  history: TimelineSwitch[];
+  end: bigint;
+  checkpoint: bigint;
+  standbySignal: boolean;
+  control: ControlData['state'];
+}
+
+/** The shutdown checkpoint's record. */
+const checkpointBytes = 120n;
+
+export class Postgres {
+  data: Data | undefined;
+  process: 'stopped' | 'starting' | 'running' = 'stopped';
+  upstream: Endpoint | undefined;
+  exit: { kind: 'stopped' | 'crashed'; because: string } | undefined;
+  received = false;
+  starts = 0;
+  slots = new Map<string, boolean>();
+  /** While true every start dies at once. */
+  broken = false;
+  #streams: Postgres | undefined;
+  readonly name: string;
+  #marks = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get isPrimary(): boolean {
+    return this.process === 'running' && this.data !== undefined && !this.data.standbySignal;
+  }
+
+  get isReplica(): boolean {
+    return this.process === 'running' && this.data?.standbySignal === true;
+  }
+
+  initdb(systemId: string): void {
+    this.data = {
+      systemId,
+      mark: `${this.name}-dir-${++this.#marks}`,
+      timeline: 1,
+      history: [],
+      end: 1000n,
+      checkpoint: 880n,
+      standbySignal: false,
+      control: 'shut down',
+    };
+  }
+
+  clone(source: Postgres): boolean {
+    if (!source.isPrimary || source.data === undefined) return false;
+    this.data = { ...source.data, history: [...source.data.history], mark: `${this.name}-dir-${++this.#marks}`, standbySignal: true, control: 'in production' };
+    return true;
+  }
+
+  rewind(source: Postgres): boolean {
+    if (!source.isPrimary || source.data === undefined || this.data === undefined) return false;
+    this.data = { ...source.data, history: [...source.data.history], mark: this.data.mark, standbySignal: true, control: 'in archive recovery' };
+    return true;
+  }
+
+  start(as: 'primary' | 'replica', upstream: Endpoint | undefined): void {
+    if (this.data === undefined) throw new Error('start without data');
+    if (this.broken) {
+      this.exit = { kind: 'crashed', because: 'could not start: the disk is broken' };
+      return;
+    }
+    this.data.standbySignal = as === 'replica';
+    this.upstream = upstream;
+    this.process = 'starting';
+    this.exit = undefined;
+    this.received = false;
+    this.starts++;
+  }
+
+  becomeReady(): void {
+    if (this.process !== 'starting' || this.data === undefined) return;
+    this.process = 'running';
+    this.data.control = this.data.standbySignal ? 'in archive recovery' : 'in production';
+  }
+
+  stop(clean: boolean): void {
+    if (this.data !== undefined && this.process !== 'stopped' && clean) {
+      if (this.isPrimary) {
+        this.data.checkpoint = this.data.end;
+        this.data.end += checkpointBytes;
+        this.data.control = 'shut down';
+      } else this.data.control = 'shut down in recovery';
+    }
+    this.process = 'stopped';
+    this.#streams = undefined;
+    this.exit = clean ? { kind: 'stopped', because: 'it was shut down' } : { kind: 'crashed', because: 'it was killed' };
+  }
+
+  promote(): void {
+    if (this.data === undefined || !this.isReplica) return;
+    this.data.history = [...this.data.history, { timeline: this.data.timeline, switchLsn: lsn(this.data.end), reason: 'no recovery target specified' }];
+    this.data.timeline++;
+    this.data.standbySignal = false;
+    this.data.control = 'in production';
+    this.data.end += 40n;
+  }
+
+  checkpoint(): void {
+    if (this.data !== undefined) this.data.checkpoint = this.data.end;
+  }
+
+  write(bytes: bigint): void {
+    if (this.isPrimary && this.data !== undefined) this.data.end += bytes;
+  }
+
+  /** Takes what the source has, if my WAL is part of its history. */
+  stream(source: Postgres | undefined): void {
+    this.#streams = undefined;
+    const mine = this.data;
+    if (!this.isReplica || mine === undefined || source?.data === undefined || source.process !== 'running') return;
+    const theirs = source.data;
+    const limit = theirs.timeline === mine.timeline ? theirs.end : theirs.history.find((one) => one.timeline === mine.timeline)?.switchLsn;
+    if (limit === undefined || mine.end > limit || mine.systemId !== theirs.systemId) return;
+    mine.end = theirs.end;
+    mine.timeline = theirs.timeline;
+    mine.history = [...theirs.history];
+    this.received = true;
+    this.#streams = source;
+  }
+
+  isStreamingFrom(source: Postgres): boolean {
+    return this.#streams === source;
+  }
+
+  /** The end of a source that was shut down in order. */
+  streamRest(source: Postgres): void {
+    if (this.data !== undefined && source.data !== undefined) this.data.end = source.data.end;
+  }
+
+  status(replicas: readonly Postgres[]): PostgresStatus {
+    return { directory: this.#directory(), instance: this.#instance(replicas) };
+  }
+
+  #directory(): PostgresStatus['directory'] {
+    if (this.data === undefined) return { kind: 'empty' };
+    const { systemId, mark, timeline, checkpoint, control, standbySignal } = this.data;
+    return {
+      kind: 'present',
+      mark,
+      standbySignal,
+      control: { systemId, state: control, timeline, checkpointLsn: lsn(checkpoint), walLogHints: true, dataChecksums: false },
+    };
+  }
+
+  #instance(replicas: readonly Postgres[]): PostgresStatus['instance'] {
+    if (this.process === 'stopped' || this.data === undefined) return { kind: 'stopped', ...(this.exit === undefined ? {} : { exit: this.exit }) };
+    if (this.process === 'starting') return { kind: 'starting', because: 'the database system is starting up' };
+    const { standbySignal, timeline, history } = this.data;
+    const end = lsn(this.data.end);
+    const walSenders = replicas
+      .filter((replica) => replica.#streams === this)
+      .map((replica) => ({
+        applicationName: replica.name,
+        userName: 'replicator',
+        clientAddress: '10.0.0.1',
+        state: 'streaming',
+        syncState: 'async',
+        syncPriority: 0,
+        flushLsn: lsn(replica.data?.end ?? 0n),
+        replayLsn: lsn(replica.data?.end ?? 0n),
+      }));
+    return {
+      kind: 'running',
+      inRecovery: standbySignal,
+      timeline,
+      serverVersion: 150_018,
+      startTime: `start ${this.starts}`,
+      writtenLsn: standbySignal ? undefined : end,
+      receivedLsn: standbySignal && this.received ? end : undefined,
+      replayedLsn: standbySignal ? end : undefined,
+      replayedAt: undefined,
+      replayPaused: false,
+      localWalUsedUp: true,
+      replicationState: this.#streams === undefined ? undefined : 'streaming',
+      upstream: this.upstream === undefined ? undefined : { host: this.upstream.host, port: this.upstream.port },
+      walSenders,
+      slots: [...this.slots].map(([name, reserve]) => ({
+        name,
+        physical: true,
+        active: replicas.some((replica) => replica.#streams === this && replica.name === name),
+        restartLsn: reserve ? (end as Lsn) : undefined,
+      })),
+      pendingRestart: [],
+      history,
+    };
+  }
+}

@@ -1,0 +1,160 @@
+/** The language of the scenario files: a command a block, its output below `----`. */
+import type { Settings } from '../../../src/core/model.ts';
+import { formatLsn, lsn } from '../../../src/core/lsn.ts';
+import { type Member, World } from './world.ts';
+
+type Command = (words: readonly string[]) => string;
+
+/** Runs one scenario; each call of the returned function executes one command line and gives its output. */
+export function scenario(): { run: (line: string) => string; world: World } {
+  const world = new World();
+  const member = (name: string | undefined): Member => {
+    const found = world.members.get(name ?? '');
+    if (found === undefined) throw new Error(`no member ${name}`);
+    return found;
+  };
+  const told = (): string => world.lines.splice(0).join('\n');
+  const each = (names: readonly string[], act: (one: Member) => void): string => {
+    for (const name of names) act(member(name));
+    return '';
+  };
+  const commands: Record<string, Command> = {
+    members: (words) => {
+      for (const word of words) {
+        const [name = '', ...tags] = word.split(',');
+        const priority = tags.find((tag) => tag.startsWith('priority='))?.slice(9);
+        world.add(name, { noFailover: tags.includes('nofailover'), ...(priority === undefined ? {} : { failoverPriority: Number(priority) }) });
+      }
+      return '';
+    },
+    settings: (words) => {
+      world.settings = { ...world.settings, ...parseSettings(words) };
+      return '';
+    },
+    configure: (words) => {
+      world.setSettings(parseSettings(words));
+      return '';
+    },
+    start: (names) => each(names, (one) => world.startAgent(one)),
+    'kill-agent': (names) => each(names, (one) => world.killAgent(one)),
+    'kill-host': (names) => each(names, (one) => world.killHost(one)),
+    crash: (names) => each(names, (one) => world.disturb(one, (postgres) => postgres.stop(false))),
+    'stop-by-hand': (names) => each(names, (one) => world.disturb(one, () => world.stopCleanly(one))),
+    'start-by-hand': (names) =>
+      each(names, (one) =>
+        world.disturb(one, (postgres) => {
+          postgres.start(postgres.data?.standbySignal === true ? 'replica' : 'primary', postgres.upstream);
+          postgres.becomeReady();
+        }),
+      ),
+    break: (names) => each(names, (one) => (one.postgres.broken = true)),
+    mend: (names) => each(names, (one) => (one.postgres.broken = false)),
+    'lose-directory': (names) => each(names, (one) => world.disturb(one, (postgres) => (postgres.data = undefined))),
+    'foreign-directory': (names) => each(names, (one) => one.postgres.initdb('9999')),
+    'standby-directory': (names) =>
+      each(names, (one) => {
+        one.postgres.initdb('9999');
+        if (one.postgres.data !== undefined) one.postgres.data.standbySignal = true;
+      }),
+    'running-primary': (names) =>
+      each(names, (one) => {
+        one.postgres.initdb('9999');
+        one.postgres.start('primary', undefined);
+        one.postgres.becomeReady();
+      }),
+    cut: (names) => each(names, (one) => world.reconnect(one, false)),
+    heal: (names) => each(names, (one) => world.reconnect(one, true)),
+    'dcs-down': () => (world.setStoreUp(false), ''),
+    'dcs-up': () => (world.setStoreUp(true), ''),
+    'lose-reply': (names) => each(names, (one) => (one.nextTransaction = 'lose-reply')),
+    'lose-request': (names) => each(names, (one) => (one.nextTransaction = 'lose-request')),
+    'write-unseen': ([name, bytes]) => {
+      const { data } = member(name).postgres;
+      if (data !== undefined) data.end += BigInt(bytes ?? 0);
+      return '';
+    },
+    lag: ([name, bytes]) => {
+      const { data } = member(name).postgres;
+      if (data !== undefined) data.end -= BigInt(bytes ?? 0);
+      return '';
+    },
+    switchover: ([at, leader, candidate]) => (world.operate(member(at), { kind: 'switchover', leader, candidate }), ''),
+    failover: ([at, candidate]) => (world.operate(member(at), { kind: 'failover', candidate: candidate ?? '' }), ''),
+    restart: ([at]) => (world.operate(member(at), { kind: 'restart', role: undefined, pendingOnly: false }), ''),
+    reinit: ([at]) => (world.operate(member(at), { kind: 'reinitialize', force: false }), ''),
+    shutdown: ([at]) => (world.operate(member(at), { kind: 'shutdown' }), ''),
+    run: ([duration]) => {
+      world.run(milliseconds(duration));
+      return told();
+    },
+    'run-until': (words) => {
+      const within = words.indexOf('within');
+      const conditions = words.slice(0, within);
+      const done = world.run(milliseconds(words[within + 1]), () => conditions.every((condition) => holds(world, condition)));
+      return [told(), done ? `ok at ${(world.now / 1000).toFixed(3)}` : `NOT within ${words[within + 1]}`].filter((line) => line !== '').join('\n');
+    },
+    quietly: (words) => {
+      const within = words.indexOf('within');
+      const conditions = words.slice(0, within);
+      const done = world.run(milliseconds(words[within + 1]), () => conditions.every((condition) => holds(world, condition)));
+      world.lines.splice(0);
+      return done ? `ok at ${(world.now / 1000).toFixed(3)}` : `NOT within ${words[within + 1]}`;
+    },
+    list: () => list(world),
+    history: () => history(world),
+  };
+  const run = (line: string): string => {
+    const [verb = '', ...words] = line.trim().split(/\s+/);
+    const command = commands[verb];
+    if (command === undefined) throw new Error(`no command ${verb}; there are ${Object.keys(commands).join(', ')}`);
+    return command(words);
+  };
+  return { run, world };
+}
+
+function milliseconds(text: string | undefined): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text ?? '');
+  if (match === null) throw new Error(`no duration: ${text}`);
+  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[match[2] as 'ms'];
+}
+
+function parseSettings(words: readonly string[]): Partial<Settings> {
+  const settings: Record<string, unknown> = {};
+  for (const word of words) {
+    const [key = '', value = ''] = word.split('=');
+    if (value === 'true' || value === 'false') settings[key] = value === 'true';
+    else if (key.endsWith('Bytes')) settings[key] = BigInt(value);
+    else settings[key] = Number(value);
+  }
+  return settings as Partial<Settings>;
+}
+
+/** `leader=a`, `streaming=a,b`, `rule=a:lead`, `absent`. */
+function holds(world: World, condition: string): boolean {
+  const [kind, value = ''] = condition.split('=');
+  const { view } = world.store;
+  if (kind === 'leader') return view.leader?.value === value && world.members.get(value)?.postgres.isPrimary === true;
+  if (kind === 'absent') return view.leader === undefined;
+  if (kind === 'streaming') return value.split(',').every((name) => view.members.get(name)?.value.replicationState === 'streaming' && view.members.get(name)?.value.rule === 'replicate');
+  const [name = '', rule] = value.split(':');
+  if (kind === 'rule') return world.members.get(name)?.rule === rule;
+  throw new Error(`no condition ${condition}`);
+}
+
+function list(world: World): string {
+  const rows = [...world.members.values()].map((one) => {
+    const record = world.store.view.members.get(one.name)?.value;
+    const { data } = one.postgres;
+    const role = world.store.view.leader?.value === one.name ? 'leader' : (record?.role ?? '-');
+    const state = record === undefined ? 'no record' : (record.replicationState ?? record.state);
+    const where = data === undefined ? 'no data' : `timeline ${data.timeline} at ${formatLsn(lsn(data.end - (data.end % 1000n)))}`;
+    return `${one.name.padEnd(4)}${role.padEnd(14)}${state.padEnd(12)}${where}${one.alive ? '' : ' (agent dead)'}`.trimEnd();
+  });
+  const rule = world.store.view.rule?.value;
+  return [`term ${rule?.term ?? '-'}, leader ${world.store.view.leader?.value ?? 'none'}`, ...rows].join('\n');
+}
+
+function history(world: World): string {
+  const terms = world.store.view.terms?.value ?? [];
+  return terms.map((entry) => `term ${entry.term} timeline ${entry.timeline} ${entry.member}: ${entry.reason}`).join('\n');
+}

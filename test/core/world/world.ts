@@ -1,0 +1,443 @@
+/**
+ * A small deterministic world for scenarios of the core: fixed latencies, no chance. It tells everything that
+ * happens, so that a scenario file can be read as a story.
+ */
+import type { Effect, Job, Transaction } from '../../../src/core/effects.ts';
+import type { Event, JobOutcome, OperatorRequest, TransactionOutcome } from '../../../src/core/events.ts';
+import { newMember, type Step, step } from '../../../src/core/member.ts';
+import type { Durable, Settings, Tags } from '../../../src/core/model.ts';
+import type { State } from '../../../src/core/state.ts';
+import { Postgres } from './postgres.ts';
+import { Store } from './store.ts';
+
+export interface Member {
+  readonly name: string;
+  readonly tags: Tags;
+  state: State;
+  alive: boolean;
+  /** Frozen: events wait. */
+  connected: boolean;
+  readonly postgres: Postgres;
+  durable: Durable | undefined;
+  armedUntil: number | undefined;
+  wake: number;
+  rule: string;
+  life: number;
+  /** What happens to its next transaction on the rule. */
+  nextTransaction: 'ok' | 'lose-reply' | 'lose-request';
+  lastStep: Step | undefined;
+}
+
+interface Timer {
+  readonly at: number;
+  readonly sequence: number;
+  readonly run: () => void;
+}
+
+const hopMs = 1;
+const requestTimeoutMs = 1000;
+const jobMs: Readonly<Record<Job['kind'], number>> = {
+  initdb: 300,
+  'set-aside': 5,
+  start: 20,
+  stop: 30,
+  promote: 70,
+  configure: 10,
+  provision: 20,
+  checkpoint: 20,
+  rewind: 200,
+  clone: 500,
+};
+const readyMs = 80;
+const tickMs = 10;
+
+export const defaultSettings: Settings = {
+  ttlMs: 10_000,
+  loopWaitMs: 10_000,
+  retryTimeoutMs: 10_000,
+  failureTimeoutMs: 2000,
+  maximumLagOnFailoverBytes: 1_048_576n,
+  primaryStartTimeoutMs: 300_000,
+  pause: false,
+  mode: 'async',
+  usePgRewind: true,
+  useSlots: true,
+  cloneWhenRewindFails: true,
+  cloneWhenDiverged: true,
+  memberSlotsTtlMs: 1_800_000,
+  parameters: {},
+};
+
+export class World {
+  now = 0;
+  readonly members = new Map<string, Member>();
+  store = new Store();
+  storeUp = true;
+  readonly lines: string[] = [];
+  settings: Settings = defaultSettings;
+  #timers: Timer[] = [];
+  #sequence = 0;
+  #systemIds = 7000;
+  #answers = 0;
+  #twoWritable = false;
+
+  constructor() {
+    this.#every(tickMs, () => this.#flowOfWal());
+    this.#every(1000, () => this.#inspectAll());
+  }
+
+  add(name: string, tags: Partial<Tags> = {}): Member {
+    const all: Tags = { noFailover: false, failoverPriority: 1, all: {}, ...tags };
+    const member: Member = {
+      name,
+      tags: all,
+      state: newMember(this.#self(name, all)),
+      alive: false,
+      connected: true,
+      postgres: new Postgres(name),
+      durable: undefined,
+      armedUntil: undefined,
+      wake: Infinity,
+      rule: '',
+      life: 0,
+      nextTransaction: 'ok',
+      lastStep: undefined,
+    };
+    this.members.set(name, member);
+    return member;
+  }
+
+  #self(name: string, tags: Tags): State['self'] {
+    return { name, connUrl: `postgres://${name}:5432/postgres`, apiUrl: `http://${name}:8008/patroni`, version: '0', tags, bootstrapSettings: this.settings };
+  }
+
+  startAgent(member: Member): void {
+    member.alive = true;
+    member.life++;
+    member.rule = '';
+    member.state = newMember(this.#self(member.name, member.tags));
+    this.#deliver(member, { kind: 'started', durable: member.durable, armedUntil: member.armedUntil });
+    this.#seePostgres(member);
+  }
+
+  /** The agent's process ends; PostgreSQL goes on, and so does what was on its way to the DCS. */
+  killAgent(member: Member): void {
+    member.alive = false;
+    member.wake = Infinity;
+  }
+
+  killHost(member: Member): void {
+    this.killAgent(member);
+    member.postgres.stop(false);
+    member.postgres.exit = undefined;
+    member.armedUntil = undefined;
+  }
+
+  operate(member: Member, request: OperatorRequest): void {
+    this.#deliver(member, { kind: 'operator', requestId: `${request.kind}-${++this.#answers}`, request });
+  }
+
+  setSettings(change: Partial<Settings>): void {
+    const settings = { ...(this.store.view.config?.value ?? this.settings), ...change };
+    this.store.transact({ name: 'operator', compare: [], write: [{ key: 'config', value: settings }] }, this.now);
+    this.#notifyAll();
+  }
+
+  /** What happened to PostgreSQL without the agent: it notices soon. */
+  disturb(member: Member, change: (postgres: Postgres) => void): void {
+    change(member.postgres);
+    this.#after(5, () => this.#seePostgres(member));
+  }
+
+  reconnect(member: Member, connected: boolean): void {
+    member.connected = connected;
+    if (connected) this.#notify(member);
+    else this.#after(requestTimeoutMs, () => this.#tellLost(member));
+  }
+
+  setStoreUp(up: boolean): void {
+    this.storeUp = up;
+    if (up) {
+      // After a restart every lease runs a full TTL again.
+      for (const lease of this.store.leases.values()) lease.renewedAt = this.now;
+      this.#notifyAll();
+    } else this.#after(requestTimeoutMs, () => this.members.forEach((member) => this.#tellLost(member)));
+  }
+
+  /** An orderly shutdown sends everything to the replicas that stream before it ends. */
+  stopCleanly(member: Member): void {
+    const streaming = [...this.members.values()].filter((one) => one.postgres.isStreamingFrom(member.postgres));
+    member.postgres.stop(true);
+    for (const one of streaming) one.postgres.streamRest(member.postgres);
+  }
+
+  run(durationMs: number, until?: () => boolean): boolean {
+    const end = this.now + durationMs;
+    while (this.now < end) {
+      if (until?.()) return true;
+      const next = this.#nextMoment();
+      if (next > end) break;
+      this.now = Math.max(this.now, next);
+      this.#runDue();
+    }
+    if (until === undefined) this.now = end;
+    return until?.() ?? true;
+  }
+
+  say(member: Member, text: string): void {
+    this.lines.push(`${(this.now / 1000).toFixed(3).padStart(8)} ${member.name}: ${text}`);
+  }
+
+  /* -------------------------------------------------------------- time */
+
+  #nextMoment(): number {
+    const wakes = [...this.members.values()].map((member) => (member.alive ? member.wake : Infinity));
+    const expiry = this.storeUp ? this.store.nextExpiry() : Infinity;
+    const guards = [...this.members.values()].map((member) => (member.alive ? (member.armedUntil ?? Infinity) : Infinity));
+    return Math.min(this.#timers[0]?.at ?? Infinity, expiry, ...wakes, ...guards);
+  }
+
+  #runDue(): void {
+    if (this.storeUp && this.store.expire(this.now)) this.#notifyAll();
+    while ((this.#timers[0]?.at ?? Infinity) <= this.now) this.#timers.shift()?.run();
+    for (const member of this.members.values()) {
+      if (member.alive && member.armedUntil !== undefined && member.armedUntil <= this.now) this.#fence(member);
+      if (member.alive && member.wake <= this.now) this.#deliver(member, { kind: 'tick' });
+    }
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    const timer: Timer = { at: this.now + delayMs, sequence: this.#sequence++, run };
+    const index = this.#timers.findIndex((other) => other.at > timer.at);
+    if (index < 0) this.#timers.push(timer);
+    else this.#timers.splice(index, 0, timer);
+  }
+
+  #every(periodMs: number, run: () => void): void {
+    this.#after(periodMs, () => {
+      run();
+      this.#every(periodMs, run);
+    });
+  }
+
+  /** Only while the agent that asked still lives. */
+  #later(member: Member, delayMs: number, run: () => void): void {
+    const { life } = member;
+    this.#after(delayMs, () => {
+      if (member.alive && member.life === life) run();
+    });
+  }
+
+  /* -------------------------------------------------------------- the core */
+
+  #deliver(member: Member, event: Event): void {
+    if (!member.alive) return;
+    const done = step(member.state, event, this.now, `wall+${Math.floor(this.now / 1000)}s`);
+    member.state = done.state;
+    member.lastStep = done;
+    member.wake = done.wakeAt;
+    if (done.rule !== member.rule && done.rule !== 'busy') {
+      member.rule = done.rule;
+      this.say(member, `${done.rule}: ${done.because}`);
+    }
+    for (const effect of done.effects) this.#carryOut(member, effect);
+  }
+
+  #carryOut(member: Member, effect: Effect): void {
+    switch (effect.kind) {
+      case 'persist':
+        member.durable = effect.durable;
+        return;
+      case 'guard':
+        member.armedUntil = effect.until;
+        return;
+      case 'answer':
+        this.say(member, `answer ${effect.requestId}: ${effect.answer.status} ${effect.answer.text}`);
+        return;
+      case 'inspect':
+        this.#later(member, 3, () => this.#seePostgres(member));
+        return;
+      case 'job':
+        this.#beginJob(member, effect.id, effect.job);
+        return;
+      case 'change-slots':
+        for (const name of effect.drop) member.postgres.slots.delete(name);
+        for (const { name, reserve } of effect.create) member.postgres.slots.set(name, reserve);
+        return;
+      case 'transact':
+        this.#transact(member, effect.id, effect.transaction);
+        return;
+      default:
+        this.#ask(member, effect);
+    }
+  }
+
+  /* -------------------------------------------------------------- PostgreSQL */
+
+  #beginJob(member: Member, id: number, job: Job): void {
+    if (!['configure', 'checkpoint', 'provision'].includes(job.kind)) this.say(member, `  job ${describe(job)}`);
+    const begin = member.postgres.starts;
+    this.#later(member, jobMs[job.kind], () => {
+      if (member.state.job?.id !== id) return;
+      const outcome = this.#finishJob(member, job, begin);
+      if (!outcome.ok) this.say(member, `  ${job.kind} failed: ${outcome.error}`);
+      this.#deliver(member, { kind: 'job-finished', id, outcome, status: this.#status(member), at: `wall+${Math.floor(this.now / 1000)}s` });
+    });
+  }
+
+  #finishJob(member: Member, job: Job, begin: number): JobOutcome {
+    const { postgres } = member;
+    const ok: JobOutcome = { ok: true };
+    const fail = (error: string): JobOutcome => ({ ok: false, error });
+    switch (job.kind) {
+      case 'initdb':
+        postgres.initdb(String(++this.#systemIds));
+        return ok;
+      case 'set-aside':
+        postgres.data = undefined;
+        return ok;
+      case 'start':
+        postgres.start(job.as, job.upstream);
+        if (postgres.process === 'stopped') return fail('it does not start');
+        this.#after(readyMs, () => {
+          if (postgres.starts !== begin + 1) return;
+          postgres.becomeReady();
+          this.#seePostgres(member);
+        });
+        return ok;
+      case 'stop':
+        if (job.mode === 'fast') this.stopCleanly(member);
+        else postgres.stop(false);
+        return ok;
+      case 'promote':
+        if (postgres.process !== 'running') return fail('it is not running');
+        postgres.promote();
+        return ok;
+      case 'configure':
+        if (postgres.process !== 'running') return fail('it is not running');
+        postgres.upstream = job.upstream;
+        return ok;
+      case 'provision':
+      case 'checkpoint':
+        postgres.checkpoint();
+        return postgres.process === 'running' ? ok : fail('it is not running');
+      case 'rewind':
+      case 'clone': {
+        const source = this.members.get(job.source.member);
+        if (source === undefined || !this.#reach(member, source)) return fail(`${job.source.member} cannot be reached`);
+        const done = job.kind === 'clone' ? postgres.clone(source.postgres) : postgres.rewind(source.postgres);
+        return done ? ok : fail(`${job.source.member} is no primary`);
+      }
+    }
+  }
+
+  #status(member: Member): ReturnType<Postgres["status"]> {
+    return member.postgres.status([...this.members.values()].map((one) => one.postgres));
+  }
+
+  #seePostgres(member: Member): void {
+    this.#deliver(member, { kind: 'postgres-seen', status: this.#status(member) });
+  }
+
+  #inspectAll(): void {
+    for (const member of this.members.values()) this.#seePostgres(member);
+  }
+
+  #fence(member: Member): void {
+    member.armedUntil = undefined;
+    if (member.postgres.process === 'stopped') return;
+    member.postgres.stop(false);
+    this.say(member, 'the guard stopped PostgreSQL');
+    this.#seePostgres(member);
+  }
+
+  #reach(a: Member, b: Member): boolean {
+    return a.connected && b.connected;
+  }
+
+  #flowOfWal(): void {
+    const members = [...this.members.values()];
+    const writable = members.filter((member) => member.postgres.isPrimary);
+    for (const member of writable) member.postgres.write(10n);
+    if (writable.length > 1 && !this.#twoWritable) this.lines.push(`${(this.now / 1000).toFixed(3).padStart(8)} !!! ${writable.map((one) => one.name).join(' and ')} are both writable`);
+    this.#twoWritable = writable.length > 1;
+    for (const member of members) {
+      const source = this.members.get(member.postgres.upstream?.member ?? '');
+      member.postgres.stream(source !== undefined && this.#reach(member, source) ? source.postgres : undefined);
+    }
+  }
+
+  /* -------------------------------------------------------------- the DCS */
+
+  #hears(member: Member): boolean {
+    return member.connected && this.storeUp;
+  }
+
+  #transact(member: Member, id: number, transaction: Transaction): void {
+    const answer = (outcome: TransactionOutcome): void => this.#deliver(member, { kind: 'transaction-answered', id, outcome, at: '' });
+    const fate = transaction.name.startsWith('publish') ? 'ok' : member.nextTransaction;
+    if (fate !== 'ok') member.nextTransaction = 'ok';
+    if (!this.#hears(member) || fate === 'lose-request') {
+      this.#later(member, requestTimeoutMs, () => answer({ kind: 'unanswered', error: 'no answer in time' }));
+      return;
+    }
+    // On its way it does not depend on its sender any more.
+    this.#after(hopMs, () => {
+      const outcome = this.store.transact(transaction, this.now);
+      if (!transaction.name.startsWith('publish')) this.say(member, `  ${transaction.name}: ${outcome.kind}${fate === 'lose-reply' ? ' (the reply is lost)' : ''}`);
+      if (outcome.kind === 'applied') this.#notifyAll();
+      if (fate === 'lose-reply') this.#later(member, requestTimeoutMs, () => answer({ kind: 'unanswered', error: 'no answer in time' }));
+      else this.#later(member, hopMs, () => answer(outcome));
+    });
+  }
+
+  #ask(member: Member, effect: Extract<Effect, { kind: 'read' | 'grant-lease' | 'renew-lease' | 'revoke-lease' }>): void {
+    const sentAt = this.now;
+    if (!this.#hears(member)) {
+      this.#later(member, requestTimeoutMs, () => {
+        if (effect.kind === 'read') this.#tellLost(member);
+        else if (effect.kind !== 'revoke-lease') this.#deliver(member, { kind: 'lease-failed', purpose: effect.purpose, error: 'no answer in time' });
+      });
+      return;
+    }
+    this.#later(member, 2 * hopMs, () => {
+      if (effect.kind === 'read') this.#deliver(member, { kind: 'dcs-read', view: this.store.view, askedAt: sentAt });
+      else if (effect.kind === 'grant-lease') {
+        const leaseId = this.store.grant(effect.ttlMs, this.now);
+        this.#deliver(member, { kind: 'lease-granted', purpose: effect.purpose, sentAt, leaseId, ttlMs: effect.ttlMs });
+      } else if (effect.kind === 'renew-lease') {
+        const ttlMs = this.store.renew(effect.leaseId, this.now);
+        const { purpose, leaseId } = effect;
+        this.#deliver(member, ttlMs === undefined ? { kind: 'lease-gone', purpose, leaseId } : { kind: 'lease-renewed', purpose, sentAt, leaseId, ttlMs });
+      } else if (this.store.revoke(effect.leaseId)) this.#notifyAll();
+    });
+  }
+
+  #notifyAll(): void {
+    for (const member of this.members.values()) this.#notify(member);
+  }
+
+  #notify(member: Member): void {
+    this.#later(member, hopMs, () => {
+      if (this.#hears(member)) this.#deliver(member, { kind: 'dcs-read', view: this.store.view, askedAt: this.now - hopMs });
+    });
+  }
+
+  #tellLost(member: Member): void {
+    if (!this.#hears(member)) this.#deliver(member, { kind: 'dcs-lost', error: 'no connection' });
+  }
+}
+
+function describe(job: Job): string {
+  switch (job.kind) {
+    case 'start':
+      return `start as ${job.as}${job.upstream === undefined ? '' : ` of ${job.upstream.member}`}`;
+    case 'stop':
+      return `stop ${job.mode}`;
+    case 'rewind':
+    case 'clone':
+      return `${job.kind} from ${job.source.member}`;
+    default:
+      return job.kind;
+  }
+}
