@@ -1,6 +1,6 @@
 /**
  * Asking other agents. Every call ends by its deadline, whatever the other side does, and none throws.
- * On node:http, which the server has loaded anyway: `fetch` brings a second HTTP implementation into memory.
+ * On node:http, which the server has loaded anyway: `fetch` is a second HTTP implementation (1.4 MB, a pool of connections).
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { z } from 'zod';

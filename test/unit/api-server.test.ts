@@ -163,6 +163,25 @@ async function statusAndText(response: Promise<Response>): Promise<[number, stri
   return [status, text];
 }
 
+test('the host that a client thinks it asks does not matter', async (t) => {
+  const { port } = await start(t, reports.primary);
+  for (const host of ['', 'host: db_1:8008\r\n', 'host: \r\n', 'host: [::1]:8008\r\n']) {
+    const answer = await raw(port, `GET /primary HTTP/1.1\r\n${host}connection: close\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1.1 200 OK\r\n/, host);
+  }
+});
+
+test('load balancers that speak HTTP/1.0 get a status line and an end', async (t) => {
+  const { port } = await start(t, reports.primary);
+  for (const method of ['OPTIONS', 'HEAD', 'GET']) {
+    const answer = await raw(port, `${method} /primary HTTP/1.0\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1.1 200 OK\r\n/);
+    assert.doesNotMatch(answer, /chunked/i);
+    const body = answer.slice(answer.indexOf('\r\n\r\n') + 4);
+    assert.equal(body.length > 0, method === 'GET', `${method}: ${body}`);
+  }
+});
+
 test('queries and slashes at the end of a path', async (t) => {
   const { port } = await start(t, reports.replica);
   const code = async (path: string): Promise<number> => (await send(port, 'GET', path)).status;
