@@ -3,7 +3,7 @@ import type { Lsn } from '../core/lsn.ts';
 import type { MemberRole, MemberState, Rule, RunningInstance, Settings, Tags } from '../core/model.ts';
 import type { Report } from '../core/report.ts';
 
-export type ShownState = MemberState | 'unknown';
+type ShownState = MemberState | 'unknown';
 
 export interface MemberFacts {
   /** Patroni's `state`; `unknown`: said to run, and does not answer. */

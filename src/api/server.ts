@@ -19,7 +19,7 @@ export interface ApiOptions {
   readonly limits?: Partial<Limits>;
 }
 
-export interface Limits {
+interface Limits {
   /** For the request line and the headers to arrive. */
   readonly headersMs: number;
   /** For the whole request to arrive. */

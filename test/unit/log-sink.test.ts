@@ -48,7 +48,7 @@ async function namedPipe(t: TestContext): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'pgherd-test-log-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const path = join(folder, 'pipe');
-  const made = spawn('mkfifo', [path]);
+  const made = spawn('sh', ['-c', 'mkfifo "$1"', 'sh', path]);
   assert.equal(await new Promise((resolve) => made.once('exit', resolve)), 0);
   return path;
 }
