@@ -1,0 +1,55 @@
+/** Where the monitor listens, and where members find it. */
+import { createServer } from 'node:net';
+import { hostname } from 'node:os';
+import { codeOf, messageOf } from '../lib/caught.ts';
+
+export interface ListenAddress {
+  /** As PostgreSQL's listen_addresses takes it: an address, a name, or `*`. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export function parseListen(
+  text: string,
+): { readonly ok: true; readonly address: ListenAddress } | { readonly ok: false; readonly error: string } {
+  const match = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:[\],']+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port < 1 || port > 65535) {
+    return {
+      ok: false,
+      error: `--listen: found "${text}"; allowed: HOST:PORT, as 10.0.0.5:5432, [fd00::5]:5432 or *:5432, with a port from 1 to 65535`,
+    };
+  }
+  return { ok: true, address: { host, port } };
+}
+
+/** The URI for members. An address that means "all" is no address for them: this host's name stands for it. */
+export function memberUri({ host, port }: ListenAddress): string {
+  const everywhere = ['*', '0.0.0.0', '::'].includes(host);
+  const name = everywhere ? hostname() : host.includes(':') ? `[${host}]` : host;
+  return `postgres://pgherd@${name}:${port}/pgherd`;
+}
+
+/** Why the address cannot be listened on; undefined: it can. */
+export async function whyNotFree({ host, port }: ListenAddress): Promise<string | undefined> {
+  const server = createServer();
+  const outcome = await new Promise<unknown>((resolve) => {
+    server.once('error', resolve);
+    server.listen({ port, exclusive: true, ...(host === '*' ? {} : { host }) }, () => resolve(undefined));
+  });
+  if (outcome === undefined) {
+    await new Promise((resolve) => server.close(resolve));
+    return undefined;
+  }
+  switch (codeOf(outcome) ?? '') {
+    case 'EADDRINUSE':
+      return `port ${port} on ${host} is in use by another program: end it, or choose another --listen`;
+    case 'EADDRNOTAVAIL':
+      return `${host} is not an address of this host: choose another --listen`;
+    case 'EACCES':
+      return `port ${port} is not for ordinary users: choose one above 1023`;
+    default:
+      return `${host}:${port} cannot be listened on: ${messageOf(outcome)}`;
+  }
+}
