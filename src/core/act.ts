@@ -42,7 +42,10 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
       });
     case 'take': {
       const { view, rule, self } = facts;
-      const noted: Facts = { ...facts, state: { ...state, takenOn: { ground: goal.ground, from: rule?.leader ?? '' } } };
+      const noted: Facts = {
+        ...facts,
+        state: { ...state, takenOn: { ground: goal.ground, from: rule?.leader ?? '' } },
+      };
       return withFreshLease(noted, (leaseId) => view && rule && take(view, rule, self, leaseId, goal.ground));
     }
     case 'reclaim':

@@ -15,7 +15,7 @@ export interface Chores {
 
 /** How long an unanswered lease request, or read, blocks the next one. */
 const leaseRequestMs = 5000;
-const readRequestMs = 5000;
+export const readRequestMs = 5000;
 /** Slots are looked after no more often than this. */
 const slotsEveryMs = 1000;
 /** How long the instance is looked at eagerly; then the regular inspection has to do. */

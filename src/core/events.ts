@@ -9,7 +9,10 @@ export type Event =
   | { readonly kind: 'tick' }
   /** All keys, as they were at some moment after `askedAt`. */
   | { readonly kind: 'dcs-read'; readonly view: ClusterView; readonly askedAt: Instant }
+  /** The watch does not see the DCS any more. */
   | { readonly kind: 'dcs-lost'; readonly error: string }
+  /** One read had no answer; the watch may be well. */
+  | { readonly kind: 'read-failed'; readonly error: string }
   | {
       readonly kind: 'transaction-answered';
       readonly id: number;

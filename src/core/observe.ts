@@ -1,4 +1,6 @@
 /** Folding what happened into the state. No decisions: what follows from an event is the rules' matter. */
+
+import { readRequestMs } from './chores.ts';
 import type { Event, JobOutcome, TransactionOutcome } from './events.ts';
 import { type Facts, factsOf } from './facts.ts';
 import { renewed, retryLeaseAfterMs } from './lease.ts';
@@ -10,6 +12,7 @@ import { applyTransaction } from './view.ts';
 
 /** How long a transaction that could not be sent, or whose fate is not known, is not tried again. */
 const transactionRetryMs = 200;
+const readRetryMs = 500;
 
 export function observe(state: State, event: Event, now: Instant): State {
   switch (event.kind) {
@@ -24,6 +27,12 @@ export function observe(state: State, event: Event, now: Instant): State {
         ...state,
         readAskedAt: undefined,
         dcs: state.dcs.kind === 'never' ? { kind: 'never', error: event.error } : { kind: 'lost', error: event.error },
+      };
+    case 'read-failed':
+      return {
+        ...state,
+        readAskedAt: now + readRetryMs - readRequestMs,
+        dcs: state.dcs.kind === 'never' ? { kind: 'never', error: event.error } : state.dcs,
       };
     case 'transaction-answered':
       return observeAnswer(state, event.id, event.outcome, now);
@@ -136,7 +145,11 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
   const { transaction } = pending;
   const published = transaction.write.some((write) => write.key === 'member');
   const identified = transaction.write.find((write) => write.key === 'initialize');
-  let next: State = { ...state, requests: wishWritten(state, pending), publishedAt: published ? now : state.publishedAt };
+  let next: State = {
+    ...state,
+    requests: wishWritten(state, pending),
+    publishedAt: published ? now : state.publishedAt,
+  };
   if (identified?.value !== undefined && identified.value !== '') {
     // Mine is the cluster's identifier: the directory is no longer a mere attempt, and is whole by definition.
     const { floor: _none, ...durable } = next.durable;
@@ -147,9 +160,13 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
 }
 
 function wishWritten(state: State, pending: PendingTransaction): State['requests'] {
-  const wish = pending.transaction.write.find((write) => write.key === 'failover')?.value as FailoverRequest | undefined;
+  const wish = pending.transaction.write.find((write) => write.key === 'failover')?.value as
+    | FailoverRequest
+    | undefined;
   if (wish?.requestId === undefined) return state.requests;
-  return state.requests.map((request) => (request.requestId === wish.requestId ? { ...request, written: true } : request));
+  return state.requests.map((request) =>
+    request.requestId === wish.requestId ? { ...request, written: true } : request,
+  );
 }
 
 /* ---------------------------------------------------------------- leases */

@@ -1,5 +1,8 @@
 /** What a member says of itself and of its cluster: the one source of the REST API and of `list`. */
-import type { ClusterView, MemberRecord, PostgresStatus, Self } from './model.ts';
+import { factsOf, holdsKey } from './facts.ts';
+import type { ClusterView, Instant, MemberRecord, PostgresStatus, Self } from './model.ts';
+import { memberRecord } from './publish.ts';
+import type { State } from './state.ts';
 
 export interface Report {
   readonly self: Self;
@@ -8,7 +11,7 @@ export interface Report {
   /** The last view of the DCS; it may be old (see `dcs`). */
   readonly view: ClusterView | undefined;
   readonly dcs:
-    | { readonly kind: 'never' }
+    | { readonly kind: 'never'; readonly error?: string }
     | { readonly kind: 'connected' }
     | { readonly kind: 'lost'; readonly error: string };
   readonly status: PostgresStatus | undefined;
@@ -22,4 +25,23 @@ export interface Report {
   /** The rule of the table that holds now, and the facts. */
   readonly rule: string;
   readonly because: string;
+}
+
+/** The report of a member in `state`, as of `now`. */
+export function reportOf(state: State, now: Instant): Report {
+  const facts = factsOf(state, now);
+  const holds = holdsKey(state, now);
+  return {
+    self: state.self,
+    record: memberRecord(facts),
+    view: state.view,
+    dcs: state.dcs,
+    status: state.postgres,
+    holdsKey: holds,
+    servesWrites: holds && facts.instance === 'primary' && facts.foreignSystemId === undefined,
+    paused: facts.paused,
+    unlocked: facts.holder === undefined,
+    rule: state.lastRule.name,
+    because: state.lastRule.because,
+  };
 }

@@ -165,8 +165,10 @@ function outcomeOf(facts: Facts, request: PendingRequest): Answer | undefined {
       return { status: 200, text: doneText(request, leader) };
   }
   const word = request.kind === 'failover' ? 'Failover' : 'Switchover';
-  const cameBack = leader !== undefined && leader === request.formerLeader && (facts.rule?.term ?? 0) > request.formerTerm;
-  if (request.written && cameBack) return { status: 503, text: `${word} failed: ${leader} took the key again, since nobody else did` };
+  const cameBack =
+    leader !== undefined && leader === request.formerLeader && (facts.rule?.term ?? 0) > request.formerTerm;
+  if (request.written && cameBack)
+    return { status: 503, text: `${word} failed: ${leader} took the key again, since nobody else did` };
   if (now < request.until) return undefined;
   return {
     status: 503,

@@ -94,7 +94,12 @@ export function take(view: ClusterView, rule: Rule, self: string, leaseId: strin
 export function release(view: ClusterView, rule: Rule, handover: Handover | undefined): Transaction {
   const { handover: _old, ...rest } = rule;
   // No process is left that a guard could have to end.
-  const next: Rule = { ...rest, number: rule.number + 1, disarmed: false, ...(handover === undefined ? {} : { handover }) };
+  const next: Rule = {
+    ...rest,
+    number: rule.number + 1,
+    disarmed: false,
+    ...(handover === undefined ? {} : { handover }),
+  };
   const write: Write[] = [
     { key: 'leader', value: undefined },
     { key: 'rule', value: next },

@@ -27,14 +27,20 @@ export const holderRules: readonly Rule[] = [
     when: (f) => f.holder === f.self && !f.iHold,
     goal: () => wait,
     because: (f) =>
-      f.state.ruleTransaction === undefined ? 'nothing is written until a renewal of the lease is answered' : `waiting for the outcome of: ${f.state.ruleTransaction.transaction.name}`,
+      f.state.ruleTransaction === undefined
+        ? 'nothing is written until a renewal of the lease is answered'
+        : `waiting for the outcome of: ${f.state.ruleTransaction.transaction.name}`,
   },
   {
     name: 'serve-again',
     condition: 'The key is mine, and the instance runs as a replica though it was primary in this very term',
-    when: (f) => f.iHold && f.instance === 'replica' && f.terms.some((entry) => entry.term === f.rule?.term && entry.member === f.self),
+    when: (f) =>
+      f.iHold &&
+      f.instance === 'replica' &&
+      f.terms.some((entry) => entry.term === f.rule?.term && entry.member === f.self),
     goal: () => ({ kind: 'take', ground: 'retake' }),
-    because: (f) => `a timeline needs a term of its own: the key is taken anew before term ${f.rule?.term ?? '?'} is served again`,
+    because: (f) =>
+      `a timeline needs a term of its own: the key is taken anew before term ${f.rule?.term ?? '?'} is served again`,
   },
   {
     name: 'disarm',
@@ -74,14 +80,16 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'paused',
     condition: 'The cluster is paused, and the instance does not run as primary',
-    when: (f) => f.iHold && f.paused && f.instance !== 'primary' && f.state.restart === undefined && !f.state.stoppedByUs,
+    when: (f) =>
+      f.iHold && f.paused && f.instance !== 'primary' && f.state.restart === undefined && !f.state.stoppedByUs,
     goal: () => wait,
     because: (f) => `the cluster is paused; the instance is ${f.instance}, and is left alone`,
   },
   {
     name: 'provision',
     condition: 'The key is mine, the instance is writable, and the cluster is new',
-    when: (f) => f.iHold && f.instance === 'primary' && f.terms.length === 0 && !f.state.provisioned && mayTry(f, 'provision'),
+    when: (f) =>
+      f.iHold && f.instance === 'primary' && f.terms.length === 0 && !f.state.provisioned && mayTry(f, 'provision'),
     goal: () => ({ kind: 'job', job: { kind: 'provision' } }),
     because: (f) => `the roles for replication and rewind are created${attemptText(f, 'provision')}`,
   },

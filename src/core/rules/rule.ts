@@ -54,5 +54,7 @@ export function attemptText(facts: Facts, kind: Job['kind']): string {
   const failure = facts.state.failures.get(kind);
   // A crash is the first failure of a start: the restart that follows is no second attempt yet.
   const first = kind === 'start' ? 2 : 1;
-  return failure === undefined || failure.count < first ? '' : ` (attempt ${failure.count + 1}; the last one: ${failure.error})`;
+  return failure === undefined || failure.count < first
+    ? ''
+    : ` (attempt ${failure.count + 1}; the last one: ${failure.error})`;
 }

@@ -44,7 +44,12 @@ export const vacancyRules: readonly Rule[] = [
     name: 'take-handover',
     condition: 'The key was handed over after a clean shutdown, and I have replayed all of it',
     when: (f) =>
-      vacant(f) && f.instance === 'replica' && f.rule?.leader !== f.self && mayStand(f) === undefined && reachesHandover(f) && handoverIsForMe(f),
+      vacant(f) &&
+      f.instance === 'replica' &&
+      f.rule?.leader !== f.self &&
+      mayStand(f) === undefined &&
+      reachesHandover(f) &&
+      handoverIsForMe(f),
     goal: () => ({ kind: 'take', ground: 'handover' }),
     because: (f) =>
       `all WAL up to the shutdown at ${formatLsn(f.rule?.handover?.lsn ?? f.position?.lsn ?? (0n as never))} is here`,
@@ -66,7 +71,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'start-to-stand',
     condition: 'The key is free, and the instance is down',
-    when: (f) => 
+    when: (f) =>
       vacant(f) && f.instance === 'stopped' && mayTry(f, 'start') && !f.state.durable.rewinding && !hasHandedOver(f),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: undefined, settings: f.settings } }),
     because: (f) =>

@@ -1,0 +1,160 @@
+/** `pgherd agent CONFIG`: wires one member together and runs it in the foreground. No judgement here. */
+import { startApi } from '../api/server.ts';
+import { isWildcard } from '../config/address.ts';
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { version } from '../config/version.ts';
+import type { Durable } from '../core/model.ts';
+import { connectMonitor } from '../dcs/monitor/dcs.ts';
+import { decodeSettings } from '../dcs/settings.ts';
+import { bootClock } from '../host/clock.ts';
+import { durableFile } from '../host/durable-file.ts';
+import { inProcessGuard } from '../host/guard.ts';
+import { openStateDirectory } from '../host/state-directory.ts';
+import { createLog, type Log, parseLevel } from '../lib/log.ts';
+import type { Postgres } from '../ports/postgres.ts';
+import { managePostgres } from '../postgres/instance.ts';
+import { chooseOsUser } from '../postgres/os-user.ts';
+import { createRuntime, type Runtime, type World } from './runtime.ts';
+import { postgresOptions, prefixOf, selfOf, stateDirectoryOf } from './setup.ts';
+
+/** A DCS call that is not answered in this time has failed: short enough for three renewals before a deadline. */
+const dcsTimeoutMs = 1500;
+/** How long an orderly end may take: the fast stop of PostgreSQL and its escalation. */
+const shutdownMs = 90_000;
+
+/** Exit codes: 0 ended in order, 1 could not begin, or an internal error. */
+export async function runAgent(configPath: string | undefined, signal: AbortSignal): Promise<number> {
+  const loaded = await loadConfig(configPath);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) process.stderr.write(`${problem}\n`);
+    return 1;
+  }
+  const { config } = loaded;
+  const level = parseLevel(config.log.level);
+  const log = createLog({
+    member: config.name,
+    ...(level === undefined ? {} : { level }),
+    ...(config.log.type === 'json' ? { form: 'json' as const } : {}),
+  });
+  for (const warning of loaded.warnings) log.warn('configuration', warning);
+  const begun = await begin(config, log);
+  if (!begun.ok) {
+    log.error('cannot-begin', begun.error);
+    return 1;
+  }
+  return await runUntil(begun, signal, log);
+}
+
+interface Begun {
+  readonly runtime: Runtime;
+  readonly postgres: Postgres;
+  readonly end: () => Promise<void>;
+}
+
+type BeginOutcome = ({ readonly ok: true } & Begun) | { readonly ok: false; readonly error: string };
+
+/** Everything that can fail before the member takes part. Nothing of the data directory is touched. */
+async function begin(config: Config, log: Log): Promise<BeginOutcome> {
+  const settings = decodeSettings(config.bootstrap.dcs);
+  if (!settings.ok) return { ok: false, error: `bootstrap.dcs: ${settings.error}` };
+  const user = chooseOsUser(config.postgresql.dataDir);
+  if (!user.ok) return user;
+  log.info('begin', `pgherd ${version}, member ${config.name} of ${config.scope}`, {
+    dataDir: config.postgresql.dataDir,
+    postgresRunsAs: user.user.name,
+    because: user.user.because,
+  });
+  const stateDirectory = stateDirectoryOf(config);
+  const opened = await openStateDirectory(stateDirectory, user.user);
+  if (!opened.ok) return opened;
+  const clock = bootClock();
+  const durable = durableFile(stateDirectory, user.user);
+  const remembered = await durable.load();
+  if (!remembered.ok) {
+    await opened.release();
+    return remembered;
+  }
+  const postgres = managePostgres(postgresOptions(config, user.user, clock, log));
+  const guard = inProcessGuard({
+    clock,
+    stateDirectory,
+    fence: () => postgres.fence(),
+    log: (text) => log.warn('guard', text),
+  });
+  const dcs = connectMonitor({ uri: config.dcs.uri, prefix: prefixOf(config), clock, timeoutMs: dcsTimeoutMs });
+  const world: World = { dcs, postgres, durable, guard, clock, log };
+  const runtime = createRuntime(selfOf(config, settings.settings), world);
+  const api = await listen(config, runtime, world);
+  if (!api.ok) {
+    await runtime.close();
+    await opened.release();
+    return api;
+  }
+  runtime.start(forMember(remembered.durable, config.name), await guard.armedUntil());
+  const end = async (): Promise<void> => {
+    await api.close();
+    guard.close();
+    await runtime.close();
+    await opened.release();
+  };
+  return { ok: true, runtime, postgres, end };
+}
+
+/** What was remembered under another name speaks of another member. */
+function forMember(durable: Durable | undefined, name: string): Durable | undefined {
+  return durable?.member === name ? durable : undefined;
+}
+
+async function listen(
+  config: Config,
+  runtime: Runtime,
+  world: World,
+): Promise<
+  { readonly ok: true; readonly close: () => Promise<void> } | { readonly ok: false; readonly error: string }
+> {
+  const { hosts, port } = config.restapi.listen;
+  const [host = '127.0.0.1'] = hosts;
+  return await startApi({
+    host: isWildcard(host) && host === '*' ? '::' : host,
+    port,
+    log: world.log,
+    agent: {
+      scope: config.scope,
+      report: runtime.report,
+      operate: runtime.operate,
+      lastStepAt: runtime.lastStepAt,
+      dcsLastSeenEpochS: runtime.dcsLastSeenEpochS,
+      now: world.clock.now,
+    },
+  });
+}
+
+/** Runs until `signal`; then hands over and stops the instance. A bug ends the instance before it ends the agent. */
+async function runUntil(begun: Begun, signal: AbortSignal, log: Log): Promise<number> {
+  const failed = new Promise<number>((resolve) => {
+    const onBug = (error: unknown): void => {
+      log.error('internal-error', error instanceof Error ? (error.stack ?? error.message) : String(error));
+      void begun.postgres.fence().finally(() => resolve(1));
+    };
+    process.on('uncaughtException', onBug);
+    process.on('unhandledRejection', onBug);
+  });
+  process.on('SIGHUP', () =>
+    log.warn('reload', 'SIGHUP does nothing yet: restart the agent to read its file again; PostgreSQL goes on'),
+  );
+  const told = new Promise<number>((resolve) => {
+    const onAbort = (): void => void shutDown(begun.runtime, log).then(() => resolve(0));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  const code = await Promise.race([failed, told]);
+  await begun.end();
+  return code;
+}
+
+async function shutDown(runtime: Runtime, log: Log): Promise<void> {
+  log.info('end', 'the agent was told to end');
+  const answer = await runtime.operate({ kind: 'shutdown' }, AbortSignal.timeout(shutdownMs));
+  log.info('end', answer.text, { status: answer.status });
+}

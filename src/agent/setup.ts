@@ -1,0 +1,72 @@
+/** From the configuration file to what the core and the adapters take. */
+
+import type { Address } from '../config/address.ts';
+import type { Config, DatabaseUser } from '../config/config.ts';
+import { version } from '../config/version.ts';
+import type { Self, Settings } from '../core/model.ts';
+import type { Log } from '../lib/log.ts';
+import type { Clock } from '../ports/host.ts';
+import type { Credentials, PostgresOptions } from '../postgres/options.ts';
+import type { OsUser } from '../postgres/os-user.ts';
+
+export function selfOf(config: Config, bootstrapSettings: Settings): Self {
+  return {
+    name: config.name,
+    connUrl: `postgres://${hostPort(config.postgresql.connectAddress)}/postgres`,
+    apiUrl: `http://${hostPort(config.restapi.connectAddress)}/patroni`,
+    version,
+    tags: config.tags,
+    bootstrapSettings,
+  };
+}
+
+export function postgresOptions(config: Config, osUser: OsUser, clock: Clock, log: Log): PostgresOptions {
+  const { postgresql } = config;
+  const { superuser, replication, rewind } = postgresql.authentication;
+  const pgHba = postgresql.pgHba ?? config.bootstrap.pgHba;
+  return {
+    member: config.name,
+    scope: config.scope,
+    dataDir: postgresql.dataDir,
+    listen: postgresql.listen,
+    connectAddress: postgresql.connectAddress,
+    authentication: {
+      superuser: credentials(superuser),
+      replication: credentials(replication),
+      rewind: credentials(rewind),
+    },
+    parameters: postgresql.parameters,
+    initdb: config.bootstrap.initdb ?? [],
+    basebackup: postgresql.basebackup,
+    rewind: [],
+    useUnixSocket: postgresql.useUnixSocket,
+    osUser,
+    clock,
+    log,
+    ...(postgresql.binDir === undefined ? {} : { binDir: postgresql.binDir }),
+    ...(pgHba === undefined ? {} : { pgHba }),
+    ...(postgresql.pgIdent === undefined ? {} : { pgIdent: postgresql.pgIdent }),
+    ...(postgresql.pgpass === undefined ? {} : { pgpass: postgresql.pgpass }),
+  };
+}
+
+/** The state that must survive a crash, beside the data directory so that no clone inherits it. */
+export function stateDirectoryOf(config: Config): string {
+  return `${config.postgresql.dataDir}.pgherd`;
+}
+
+export function prefixOf(config: { readonly namespace: string; readonly scope: string }): string {
+  return `${config.namespace}/${config.scope}/`;
+}
+
+function credentials(user: DatabaseUser): Credentials {
+  return {
+    username: user.username,
+    ...(user.password === undefined ? {} : { password: user.password }),
+    connection: user.options,
+  };
+}
+
+function hostPort({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
