@@ -1,5 +1,5 @@
 /** Holds data against the schema: problems (the agent does not start) and warnings, each with its place in the file. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Values } from './config.ts';
 import type { YamlFile } from './document.ts';
 import { type Fields, keyAt, keysOf, strict, valueAt } from './key.ts';

@@ -1,5 +1,5 @@
 /** The configuration as programs use it: checked, with defaults, durations in milliseconds. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type Address, isWildcard, type ListenAddress } from './address.ts';
 import type { Section } from './key.ts';
 import { file, knownTags } from './schema.ts';

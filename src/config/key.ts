@@ -1,5 +1,5 @@
 /** How the schema is written down: a key is a kind of value with its help; a section is a map of keys, and strict. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isData, type Kind } from './values.ts';
 
 export interface KeyDoc {

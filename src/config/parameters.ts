@@ -3,7 +3,7 @@
  * value would keep PostgreSQL from starting, and the parameters that are not the user's to set.
  * Values: PostgreSQL documentation, chapter "Server Configuration", 14 to 18.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { nearest } from './nearest.ts';
 import { isData, type Kind } from './values.ts';
 

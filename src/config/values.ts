@@ -2,7 +2,7 @@
  * The kinds of values that a configuration file holds: what each accepts, and how that is said.
  * A kind reads what YAML gave; what it does not accept becomes an issue with the words for "allowed".
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A map as YAML gives it. */
 export type Data = { readonly [key: string]: unknown };
