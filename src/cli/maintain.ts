@@ -101,6 +101,9 @@ function choose(
   names: readonly string[],
   role: MemberRoleFilter | undefined,
 ): Refusal | { readonly ok: true; readonly members: readonly ShownMember[] } {
+  if (cluster.members.length === 0) {
+    return refuse(`cluster ${cluster.scope} has no members; the first argument is the cluster, members follow`);
+  }
   const withRole = cluster.members.filter((member) => matchesRole(member, role));
   const unknown = names.find((name) => !withRole.some((member) => member.name === name));
   if (unknown !== undefined) {

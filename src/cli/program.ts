@@ -109,7 +109,10 @@ function addPrograms(program: Command, context: Context): void {
     .option('--validate-config', 'check the configuration and end')
     .action(async (path: string | undefined, options: { validateConfig?: true }, command: Command) => {
       const config = path ?? command.optsWithGlobals<{ configFile?: string }>().configFile;
-      if (config === undefined) return command.error('error: name the configuration: pgherd agent CONFIG');
+      const fromEnvironment = Object.keys(context.environment).some((name) => name.startsWith('PATRONI_'));
+      if (config === undefined && !fromEnvironment) {
+        return command.error('error: name the configuration: pgherd agent CONFIG');
+      }
       if (options.validateConfig) return context.finish(await validate(config, context));
       const { startAgent } = await import('./programs.ts');
       context.finish(await startAgent(config));
@@ -139,12 +142,12 @@ function addPrograms(program: Command, context: Context): void {
 }
 
 /** Tells what is wrong with an agent's configuration, and what has no effect. */
-async function validate(path: string, { output, environment }: Context): Promise<number> {
+async function validate(path: string | undefined, { output, environment }: Context): Promise<number> {
   const { loadConfig } = await import('../config/load.ts');
   const loaded = await loadConfig(path, environment);
   for (const problem of loaded.ok ? [] : loaded.problems) output.note(problem);
   for (const warning of loaded.ok ? loaded.warnings : []) output.note(`warning: ${warning}`);
-  if (loaded.ok) output.print(`${path} is valid`);
+  if (loaded.ok) output.print(`${path ?? 'the environment'} is valid`);
   return loaded.ok ? 0 : 1;
 }
 

@@ -2,7 +2,7 @@
 import { stopSignal } from './signals.ts';
 
 /** Runs a member until it is told to stop; the exit code. */
-export async function startAgent(configPath: string): Promise<number> {
+export async function startAgent(configPath: string | undefined): Promise<number> {
   const { runAgent } = await import('../agent/main.ts');
   return runAgent(configPath, stopSignal());
 }
