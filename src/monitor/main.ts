@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../lib/caught.ts';
 import { makeDirectory, writeDurably } from '../lib/durable-write.ts';
 import { chooseOsUser, type OsUser } from '../postgres/os-user.ts';
+import { readPidFile } from '../postgres/process-table.ts';
 import { type ListenAddress, memberUri, parseListen, whyNotFree } from './address.ts';
 import { findBinaries } from './binaries.ts';
 import { type Auth, configure, create, examine } from './data-directory.ts';
@@ -78,7 +79,8 @@ async function makePlan(options: MonitorProgramOptions): Promise<Plan | string> 
   };
   const other = claimant(join(stateDir, 'monitor.pid'));
   if (other !== undefined) return `a monitor runs on ${pgdata} already (process ${other}): end that one first`;
-  if (runningServer(plan) === undefined) {
+  // A server of ours that runs already may hold the address itself.
+  if (readPidFile(pgdata, chosen.user)?.port !== listen.address.port) {
     const taken = await whyNotFree(listen.address);
     if (taken !== undefined) return taken;
   }

@@ -23,7 +23,8 @@ export interface Migration {
  * A clock counts only in the run of the server that wrote it (`run`: when the postmaster started), and the table is
  * unlogged: PostgreSQL empties it after every crash, also one that the postmaster survives. A lease without a clock
  * of this run gets a full TTL from the moment somebody looks. So a restart prolongs leases and never shortens one,
- * and that is why renewals need neither WAL nor an fsync: what a crash can lose of them, it replaces by more.
+ * and that is why renewals wait for no fsync (PostgreSQL waits for none after a change of unlogged tables only):
+ * what a crash can lose of them, it replaces by more.
  *
  * A granted lease is not flushed either (synchronous_commit off): alone it means nothing, and the flush of the first
  * key put on it covers it, being later in the WAL. Its name is a uuid, so that a lost one is never given out again.
@@ -244,7 +245,7 @@ begin
 end $$;
 
 -- For agents: the lease's TTL; null: it is gone. The first statement is the usual case: no lock but the clock's own
--- row, no WAL.
+-- row, nothing logged.
 create function pgherd.renew_lease(renewed text) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
