@@ -43,7 +43,7 @@ export async function restart(
   const chosen = choose(read.cluster, options.members, options.role);
   if (!chosen.ok) return failed(output, chosen);
   const pending = options.pending ? chosen.members.filter((member) => member.pendingRestart) : chosen.members;
-  const members = leaderLast(options.any ? pending.slice(0, 1) : pending);
+  const members = leaderLast(pending).slice(0, options.any ? 1 : undefined);
   if (members.length === 0) return failed(output, refuse('No members wait for a restart'));
   const names = members.map((member) => member.name).join(', ');
   if (options.dryRun) {

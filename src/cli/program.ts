@@ -127,7 +127,7 @@ function addPrograms(program: Command, context: Context): void {
     )
     .action(async (options: { pgdata: string; listen: string; auth: 'trust' | 'scram-sha-256' }) => {
       const { startMonitor } = await import('./programs.ts');
-      context.finish(await startMonitor(options, context.output.print));
+      context.finish(await startMonitor(options, (line) => context.output.print(line)));
     });
   program
     .command('demo')

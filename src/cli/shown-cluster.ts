@@ -86,7 +86,7 @@ function fromRecord(name: string, record: MemberRecord, role: ShownRole): ShownM
     role,
     state: (replicates ? record.replicationState : undefined) ?? record.state,
     timeline: record.timeline === 0 ? undefined : record.timeline,
-    receivedLsn: known(record.receivedLsn ?? (role === 'leader' ? undefined : record.lsn)),
+    receivedLsn: role === 'leader' ? undefined : known(received(record.receivedLsn ?? record.lsn, record.replayedLsn)),
     replayedLsn: known(record.replayedLsn),
     pendingRestart: record.pendingRestart.length > 0,
     pendingReasons: record.pendingRestart,
@@ -97,6 +97,11 @@ function fromRecord(name: string, record: MemberRecord, role: ShownRole): ShownM
     version: record.version === '' ? undefined : record.version,
     serverVersion: record.serverVersion,
   };
+}
+
+/** After a restart the WAL receiver begins anew, at the start of a segment; what is replayed was received before. */
+function received(position: Lsn | undefined, replayed: Lsn | undefined): Lsn | undefined {
+  return maxLsnOf(position, replayed);
 }
 
 function known(position: Lsn | undefined): Lsn | undefined {
@@ -194,7 +199,9 @@ function fromAnswer(member: KnownMember, answer: AgentAnswer | undefined): Shown
     role: leads ? 'leader' : 'replica',
     state: leads ? answer.state : (answer.replication_state ?? answer.state),
     timeline: answer.timeline,
-    receivedLsn: leads ? undefined : position(answer.xlog, 'received_location'),
+    receivedLsn: leads
+      ? undefined
+      : received(position(answer.xlog, 'received_location'), position(answer.xlog, 'replayed_location')),
     replayedLsn: leads ? undefined : position(answer.xlog, 'replayed_location'),
     pendingRestart: answer.pending_restart ?? false,
     pendingReasons: answer.pending_restart_parameters ?? [],
