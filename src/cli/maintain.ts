@@ -7,8 +7,7 @@ import { renderCluster } from './rows.ts';
 import { pause } from './show.ts';
 import type { ShownCluster, ShownMember } from './shown-cluster.ts';
 
-export const memberRoles = ['leader', 'primary', 'standby-leader', 'replica', 'standby', 'any'] as const;
-export type MemberRoleFilter = (typeof memberRoles)[number];
+export type MemberRoleFilter = 'leader' | 'primary' | 'standby-leader' | 'replica' | 'standby' | 'any';
 
 export interface RestartOptions {
   readonly members: readonly string[];

@@ -15,7 +15,7 @@ export interface Context {
   finish(code: number): void;
 }
 
-export const exitCodes = `
+const exitCodes = `
 Exit codes: 0 done; 1 failed, refused, or not in time; 2 wrong usage.`;
 
 /** Every command, with its actions bound to `context`. */

@@ -54,7 +54,7 @@ async function showOnce(
 }
 
 /** That a table does not come from the DCS. */
-export function withoutDcs(error: string): string {
+function withoutDcs(error: string): string {
   return `The DCS is unreachable (${error}): this is what the agents say.`;
 }
 

@@ -3,7 +3,7 @@ import { type Lsn, lagBytes, lsn, lsnZero, maxLsnOf, parseLsn } from '../core/ls
 import type { ClusterView, MemberRecord, Rule } from '../core/model.ts';
 
 export type ShownRole = 'leader' | 'standby_leader' | 'sync_standby' | 'quorum_standby' | 'replica';
-export type ShownTags = Readonly<Record<string, string | number | boolean>>;
+type ShownTags = Readonly<Record<string, string | number | boolean>>;
 
 export interface ShownMember {
   readonly name: string;
@@ -61,7 +61,7 @@ function syncRole(rule: Rule | undefined, name: string): ShownRole {
 }
 
 /** Host and port of `postgres://host:port/database`. */
-export function addressOf(connUrl: string): { readonly host: string; readonly port: number | undefined } {
+function addressOf(connUrl: string): { readonly host: string; readonly port: number | undefined } {
   if (!URL.canParse(connUrl)) return { host: '', port: undefined };
   const url = new URL(connUrl);
   return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: url.port === '' ? undefined : Number(url.port) };

@@ -54,7 +54,7 @@ export interface Config {
   readonly log: { readonly type: 'plain' | 'json'; readonly level: LogLevel };
 }
 
-export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
+type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
 
 /** What the command line needs to know to find a cluster and its members. */
 export interface ControlConfig {

@@ -7,7 +7,7 @@ import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseD
 import { valueAt } from './key.ts';
 import { type Data, isData } from './values.ts';
 
-export interface Place {
+interface Place {
   readonly line: number;
   readonly column: number;
 }

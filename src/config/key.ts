@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { isData, type Kind } from './values.ts';
 
-export interface KeyDoc {
+interface KeyDoc {
   /** One line. */
   readonly help: string;
   /** As a person would write it. */

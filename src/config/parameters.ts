@@ -108,7 +108,7 @@ function enumerationError(name: string, text: string, values: readonly string[])
 }
 
 /** Why `value` cannot be the value of parameter `name`: what would be allowed. Undefined when it can. */
-export function parameterError(name: string, value: unknown): string | undefined {
+function parameterError(name: string, value: unknown): string | undefined {
   if (!parameterName.test(name)) return "a parameter's name: letters, digits and underscores";
   const text = parameterText(value);
   if (text === undefined) return 'text, a number or a boolean';

@@ -96,7 +96,7 @@ const unitsMs: Readonly<Record<string, number>> = {
 };
 
 /** `10`, `0.5` (seconds), `30min`, `500ms`: milliseconds; undefined when it is no duration. */
-export function readDurationMs(value: unknown): number | undefined {
+function readDurationMs(value: unknown): number | undefined {
   const seconds = readNumber(value);
   if (seconds !== undefined) return seconds * 1000;
   const match = /^\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|h|d)\s*$/.exec(readText(value) ?? '');
