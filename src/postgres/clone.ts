@@ -113,6 +113,7 @@ async function tablespacesOf(setup: Setup, source: Endpoint): Promise<readonly s
     database: 'postgres',
     connectMs: setup.timings.connectMs,
     queryMs: setup.timings.queryMs,
+    ordinary: true,
   });
   if (!opened.ok) return [];
   try {

@@ -23,6 +23,8 @@ export interface SessionRequest {
   readonly database: string;
   readonly connectMs: number;
   readonly queryMs: number;
+  /** The user has no right to replication: an ordinary connection, at once. */
+  readonly ordinary?: boolean;
 }
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -56,11 +58,12 @@ const invalidAuthorization = '28000';
 export async function openSession(request: SessionRequest): Promise<SessionOutcome> {
   const sslMode = request.credentials.connection?.['sslmode'] ?? 'prefer';
   const encrypted = /^(require|verify-ca|verify-full)$/.test(sslMode);
-  const first = await openSessionAs(request, { replication: true, encrypted });
+  const replication = request.ordinary !== true;
+  const first = await openSessionAs(request, { replication, encrypted });
   if (first.ok) return first;
   if (first.code === tooManyConnections) return openSessionAs(request, { replication: false, encrypted });
   const wantsEncryption = first.code === invalidAuthorization && first.error.includes('no encryption');
-  if (wantsEncryption && sslMode !== 'disable') return openSessionAs(request, { replication: true, encrypted: true });
+  if (wantsEncryption && sslMode !== 'disable') return openSessionAs(request, { replication, encrypted: true });
   return first;
 }
 

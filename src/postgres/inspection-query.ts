@@ -121,11 +121,15 @@ export async function askSettings(
   names: readonly string[],
 ): Promise<Answer<{ readonly pendingRestart: readonly string[]; readonly values: Readonly<Record<string, string>> }>> {
   const list = names.map((name) => `'${name}'`).join(', ');
+  // PostgreSQL goes on reporting a change that was taken back before a restart: so the files have a word too.
   const outcome = await session.query(`
+    WITH files AS MATERIALIZED (SELECT name, error IS NOT NULL AS refused FROM pg_file_settings)
     SELECT json_build_object(
-      'pendingRestart', coalesce(json_agg(name ORDER BY name) FILTER (WHERE pending_restart), '[]'),
-      'values', coalesce(json_object_agg(name, setting) FILTER (WHERE name IN (${list || "''"})), '{}')
-    )::text AS settings FROM pg_settings`);
+      'pendingRestart', coalesce(json_agg(s.name ORDER BY s.name) FILTER (WHERE s.pending_restart AND (
+          EXISTS (SELECT 1 FROM files f WHERE f.name = s.name AND f.refused)
+          OR s.source = 'configuration file' AND NOT EXISTS (SELECT 1 FROM files f WHERE f.name = s.name))), '[]'),
+      'values', coalesce(json_object_agg(s.name, s.setting) FILTER (WHERE s.name IN (${list || "''"})), '{}')
+    )::text AS settings FROM pg_settings s`);
   const text = cell(outcome, 'settings');
   if (!text.ok) return text;
   const form = z.object({ pendingRestart: z.array(z.string()), values: z.record(z.string(), z.string()) });

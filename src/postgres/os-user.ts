@@ -1,6 +1,6 @@
 /** As which operating system user PostgreSQL and its tools run. PostgreSQL refuses to run as root. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { codeOf } from '../lib/caught.ts';
+import { codeOf, messageOf } from '../lib/caught.ts';
 import type { Owner } from '../lib/durable-write.ts';
 
 export interface OsUser extends Owner {
@@ -23,8 +23,11 @@ export type OsUserOutcome =
 export function chooseOsUser(dataDir: string): OsUserOutcome {
   const me = process.getuid?.() ?? 0;
   const owner = ownerOf(dataDir);
+  if (owner.kind === 'unreachable') {
+    return { ok: false, error: `the data directory ${dataDir} cannot be reached: ${owner.error}` };
+  }
   if (me !== 0) {
-    if (owner !== undefined && owner.uid !== me) {
+    if (owner.kind === 'owned' && owner.uid !== me) {
       const theirs = accountOf(owner.uid)?.name ?? `user ${owner.uid}`;
       return {
         ok: false,
@@ -33,8 +36,8 @@ export function chooseOsUser(dataDir: string): OsUserOutcome {
     }
     return found(me, false, 'pgherd runs as this user');
   }
-  if (owner !== undefined && owner.uid !== 0) return found(owner.uid, true, `${dataDir} belongs to this user`);
-  if (owner !== undefined && !owner.empty) {
+  if (owner.kind === 'owned' && owner.uid !== 0) return found(owner.uid, true, `${dataDir} belongs to this user`);
+  if (owner.kind === 'owned' && !owner.empty) {
     return {
       ok: false,
       error: `the data directory ${dataDir} belongs to root, and PostgreSQL refuses to run as root: give it to another user (chown -R postgres ${dataDir})`,
@@ -57,22 +60,22 @@ function found(uid: number, become: boolean, because: string): OsUserOutcome {
   return { ok: true, user: { name: String(uid), uid, gid, home: '/', become, because } };
 }
 
-function ownerOf(path: string): { readonly uid: number; readonly empty: boolean } | undefined {
-  try {
-    const uid = statSync(path).uid;
-    return { uid, empty: readdirSync(path).every((name) => name === 'lost+found') };
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === 'ENOENT') return undefined;
-    return ownerOfUnreadable(path);
-  }
-}
+type DirectoryOwner =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unreachable'; readonly error: string }
+  | { readonly kind: 'owned'; readonly uid: number; readonly empty: boolean };
 
-function ownerOfUnreadable(path: string): { readonly uid: number; readonly empty: boolean } | undefined {
+function ownerOf(path: string): DirectoryOwner {
+  let uid: number;
   try {
-    return { uid: statSync(path).uid, empty: false };
+    uid = statSync(path).uid;
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? { kind: 'absent' } : { kind: 'unreachable', error: messageOf(error) };
+  }
+  try {
+    return { kind: 'owned', uid, empty: readdirSync(path).every((name) => name === 'lost+found') };
   } catch {
-    return undefined;
+    return { kind: 'owned', uid, empty: false };
   }
 }
 

@@ -199,7 +199,7 @@ function isLogger(pid: number): boolean {
 }
 
 /**
- * Waits until the spawned postmaster has written its pid file (and so owns the directory), or has ended.
+ * Waits until the spawned postmaster has completed its pid file (and so owns the directory and its ports), or has ended.
  * Until then nobody else can find it: when `signal` aborts, it is killed here.
  */
 export async function waitForPidFile(
@@ -224,7 +224,8 @@ async function pidFileOf(
 ): Promise<InstanceProcess | 'exited' | 'late'> {
   while (!spawned.hasExited()) {
     const pidFile = readPidFile(setup.dataDir, setup.osUser);
-    if (pidFile?.process.pid === spawned.pid) return pidFile.process;
+    // Its last line comes when the ports and the shared memory are had: a postmaster that fails for them says so here.
+    if (pidFile?.process.pid === spawned.pid && pidFile.status !== undefined) return pidFile.process;
     if (setup.clock.now() - began > setup.timings.toolMs) {
       spawned.kill();
       return 'late';

@@ -1,4 +1,6 @@
 /** Starting the server, and changing what it reads while it runs. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from '../core/effects.ts';
 import type { JobOutcome } from '../core/events.ts';
@@ -72,7 +74,11 @@ export async function configureInstance(
   job: ConfigureJob,
   signal: AbortSignal,
 ): Promise<JobOutcome> {
-  const written = await writeConfiguration(setup, { upstream: job.upstream, settings: job.settings, atLeast: {} });
+  const written = await writeConfiguration(setup, {
+    upstream: job.upstream,
+    settings: job.settings,
+    atLeast: await standbyNeeds(setup, inspector),
+  });
   inspector.wants(effectiveParameters(setup, job.settings, {}).commandLine);
   const sighting = inspector.sight();
   if (sighting.kind === 'none') {
@@ -87,6 +93,13 @@ export async function configureInstance(
     }
     return reload(setup, session, written.mark, signal);
   });
+}
+
+/** What a standby may not go below. A primary has no such bounds. */
+async function standbyNeeds(setup: Setup, inspector: Inspector): Promise<Readonly<Record<string, string>>> {
+  if (!existsSync(join(setup.dataDir, 'standby.signal'))) return {};
+  const control = await inspector.readControl();
+  return control.ok ? control.control.settings : {};
 }
 
 async function reload(setup: Setup, session: Session, mark: string, signal: AbortSignal): Promise<JobOutcome> {

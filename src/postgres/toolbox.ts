@@ -52,7 +52,7 @@ export async function runTool(setup: Setup, request: ToolRequest): Promise<ToolO
 /** What a tool said in the end, without its progress and its name on every line. */
 function lastWords(lines: readonly string[]): string {
   const spoken = lines
-    .filter((line) => !/^\s*\d+\/\d+ kB/.test(line) && !/: removing /.test(line))
+    .filter((line) => !/^\s*\d+\/\d+ kB/.test(line) && !/: removing |^waiting for checkpoint/.test(line))
     .map((line) => line.replace(/^[a-z_]+: (error: |fatal: )?/, '').trim());
   return [...new Set(spoken.slice(-4))].join('; ');
 }
