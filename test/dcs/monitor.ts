@@ -51,7 +51,7 @@ export interface TestMonitor {
   stop(): Promise<number>;
 }
 
-export async function startMonitor(auth: Auth = 'trust'): Promise<TestMonitor> {
+export async function startMonitor(auth: Auth = 'trust', binDir?: string): Promise<TestMonitor> {
   const folder = makeFolder();
   const port = await freePort();
   const log: string[] = [];
@@ -61,6 +61,7 @@ export async function startMonitor(auth: Auth = 'trust'): Promise<TestMonitor> {
     pgdata: folder.pgdata,
     listen: `127.0.0.1:${port}`,
     auth,
+    ...(binDir === undefined ? {} : { binDir }),
     log: (line) => void log.push(line),
     signal: stopping.signal,
   }).then((exitCode) => {
@@ -72,6 +73,7 @@ export async function startMonitor(auth: Auth = 'trust'): Promise<TestMonitor> {
     () => code !== undefined || log.some((line) => line.includes('is ready')),
     60_000,
   );
+  if (code !== undefined) folder.remove();
   assert.equal(code, undefined, log.join('\n'));
   const monitor = accessTo(folder.pgdata, port);
   return {
