@@ -46,7 +46,7 @@ export async function writeConfiguration(
   configuration: Configuration,
   places: Places = setup,
 ): Promise<WrittenConfiguration> {
-  const settings = configuration.settings ?? noSettings;
+  const settings: FileSettings = configuration.settings ?? noSettings;
   const parameters = effectiveParameters(setup, settings, configuration.atLeast);
   for (const warning of parameters.warnings) setup.log.warn('parameter-ignored', warning);
   const lines = Object.entries({ ...parameters.file, ...following(setup, configuration.upstream, settings) })
@@ -62,26 +62,14 @@ export async function writeConfiguration(
   return { commandLine: parameters.commandLine, mark };
 }
 
+/** What of the cluster's settings is in the files. */
+type FileSettings = Pick<Settings, 'parameters' | 'useSlots' | 'pgHba'>;
+
 /** Before the instance knows the cluster: only what the member itself has to say. */
-const noSettings: Pick<Settings, 'parameters' | 'useSlots' | 'pgHba'> & Settings = {
-  ttlMs: 0,
-  loopWaitMs: 0,
-  retryTimeoutMs: 0,
-  failureTimeoutMs: 0,
-  maximumLagOnFailoverBytes: 0n,
-  primaryStartTimeoutMs: 0,
-  pause: false,
-  mode: 'async',
-  usePgRewind: false,
-  useSlots: false,
-  cloneWhenRewindFails: false,
-  cloneWhenDiverged: false,
-  memberSlotsTtlMs: 0,
-  parameters: {},
-};
+const noSettings: FileSettings = { parameters: {}, useSlots: false };
 
 /** Whom the instance follows. Empty, not absent: postgresql.conf may name somebody. A primary ignores it. */
-function following(setup: Setup, upstream: Endpoint | undefined, settings: Settings): Record<string, string> {
+function following(setup: Setup, upstream: Endpoint | undefined, settings: FileSettings): Record<string, string> {
   if (upstream === undefined) return { primary_conninfo: '', primary_slot_name: '' };
   const { replication } = setup.authentication;
   return {
@@ -103,7 +91,7 @@ async function includeOwnFile(setup: Setup, places: Places): Promise<void> {
 }
 
 /** Configured lines replace the file; without any, one that is there is left alone. */
-async function writeAccessRules(setup: Setup, settings: Settings, places: Places): Promise<void> {
+async function writeAccessRules(setup: Setup, settings: FileSettings, places: Places): Promise<void> {
   const hba = setup.pgHba ?? settings.pgHba;
   if (hba !== undefined) await write(setup, places.configDir, 'pg_hba.conf', `${hba.join('\n')}\n`);
   else if (!existsSync(join(places.configDir, 'pg_hba.conf'))) {

@@ -104,7 +104,7 @@ export interface EffectiveParameters {
  */
 export function effectiveParameters(
   member: Member,
-  settings: Settings,
+  settings: Pick<Settings, 'parameters'>,
   atLeast: Readonly<Record<string, string>>,
 ): EffectiveParameters {
   const warnings: string[] = [];
