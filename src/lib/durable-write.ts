@@ -1,6 +1,6 @@
 /** Files that are either the old or the new one after a crash, never half of each. */
 import { chown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 /** Whom a file belongs to; undefined = whoever runs us. */
 export interface Owner {
@@ -55,10 +55,17 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** Creates a directory (parents too) with this mode and owner; one that is there keeps its mode. */
+/**
+ * Creates a directory, and the parents that are missing, with this mode and owner: whoever works in the directory has
+ * to reach it, and to rename it in its parent. One that is there keeps its mode.
+ */
 export async function makeDirectory(path: string, mode: number, owner?: Owner): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode });
   if (first === undefined) return;
-  if (owner) await chown(path, owner.uid, owner.gid);
-  await syncDirectory(dirname(path));
+  if (owner) {
+    for (let created = resolve(path); created.length >= first.length; created = dirname(created)) {
+      await chown(created, owner.uid, owner.gid);
+    }
+  }
+  await syncDirectory(dirname(first));
 }

@@ -145,6 +145,7 @@ function withWorkingDirectory(
 ): readonly ProcessFacts[] {
   const denied: ProcessFacts[] = [];
   const found = candidates.filter((candidate) => {
+    if (seenInside.has(identity(candidate, directory))) return true;
     try {
       const facts = statSync(`/proc/${candidate.pid}/cwd`, { bigint: true });
       return `${facts.dev}:${facts.ino}` === directory;
@@ -161,6 +162,16 @@ function withWorkingDirectory(
     encoding: 'utf8',
     timeout: 2000,
   }).stdout;
-  const inside = new Set(output.split('\n').filter((line) => line.startsWith(`${directory} `)));
-  return [...found, ...denied.filter((candidate) => inside.has(`${directory} /proc/${candidate.pid}/cwd`))];
+  const inside = new Set(output.split('\n'));
+  const confirmed = denied.filter((candidate) => inside.has(`${directory} /proc/${candidate.pid}/cwd`));
+  if (seenInside.size > 1000) seenInside.clear();
+  for (const candidate of confirmed) seenInside.add(identity(candidate, directory));
+  return [...found, ...confirmed];
+}
+
+/** Found by asking as another user, which costs a process: a server stays in its directory. */
+const seenInside = new Set<string>();
+
+function identity(process: InstanceProcess, directory: string): string {
+  return `${directory} ${process.pid} ${process.startTicks}`;
 }

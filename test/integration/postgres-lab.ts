@@ -1,5 +1,5 @@
 /** Real PostgreSQL instances in a fresh folder, for the tests of the adapter. Everything ends with `close`. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -195,20 +195,17 @@ export async function until(
   return clock.now() - began;
 }
 
-/** Processes whose working directory is this data directory. */
+/** Processes whose working directory is this data directory, as `/proc/<pid>/cwd`. Looked up as their owner. */
 export function processesOf(dataDir: string): readonly string[] {
-  const found = spawnSync(
-    'sh',
-    ['-c', `ls -l /proc/*/cwd 2>/dev/null | grep -F -- '-> ${dataDir}' | grep -v deleted`],
-    {
-      encoding: 'utf8',
-    },
-  );
-  return found.stdout.split('\n').filter((line) => line.trim() !== '');
+  const script = `for link in /proc/[0-9]*/cwd; do [ "$(readlink $link)" = '${dataDir}' ] && echo $link; done; true`;
+  return asPostgres('sh', '-c', script)
+    .split('\n')
+    .filter((line) => line !== '');
 }
 
 export function asPostgres(...command: readonly string[]): string {
-  return execFileSync('setpriv', ['--reuid=postgres', '--regid=postgres', '--init-groups', ...command], {
+  const become = process.getuid?.() === 0 ? ['--reuid=postgres', '--regid=postgres', '--init-groups'] : [];
+  return execFileSync('setpriv', [...become, '--', ...command], {
     encoding: 'utf8',
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
