@@ -7,7 +7,7 @@ import { expire, grantLease, type Model, nextEnd, renewLease, restart, revokeLea
  * caller cannot know. `lose-reply`: it is done, and the caller cannot know. `late`: as `lose-reply`, but it is done only
  * when `applyLate` is called.
  */
-export type Fault = 'none' | 'outage' | 'lose-request' | 'lose-reply' | 'late';
+type Fault = 'none' | 'outage' | 'lose-request' | 'lose-reply' | 'late';
 
 export interface MemoryDcs extends Dcs {
   /** From now on, until the next `setFault`. */
@@ -22,6 +22,8 @@ export interface MemoryDcs extends Dcs {
   settle(): void;
 }
 
+/** Does it to the store, or lets a fault happen to it. */
+type Done = <Outcome>(signal: AbortSignal, run: () => Outcome) => Promise<Outcome | Lost>;
 type Lost = { readonly kind: 'not-sent' | 'unanswered'; readonly error: string };
 
 /** One member's access to `model`; several share a model through `peers`, the set of their `settle`s. */
@@ -38,10 +40,6 @@ export function createMemoryDcs(
   timer.unref();
   peers.add(tell);
 
-  function snapshot(): Snapshot {
-    return { storeId: model.storeId, revision: model.revision, keys: new Map(model.keys) };
-  }
-
   // As over a network: never inside the call that caused it, and changes that come together are told as one.
   function tell(): void {
     for (const watch of watches) {
@@ -51,7 +49,7 @@ export function createMemoryDcs(
         watch.telling = false;
         if (!watches.has(watch) || fault === 'outage') return;
         watch.told = version();
-        watch.listener.onSnapshot(snapshot(), now());
+        watch.listener.onSnapshot(snapshotOf(model), now());
       });
     }
   }
@@ -67,7 +65,7 @@ export function createMemoryDcs(
     tellAll();
   }
 
-  const done = async <Outcome>(signal: AbortSignal, run: () => Outcome): Promise<Outcome | Lost> => {
+  const done: Done = async (signal, run) => {
     await Promise.resolve();
     if (signal.aborted) return { kind: 'not-sent', error: 'the call was cancelled' };
     if (fault === 'outage') return { kind: 'not-sent', error: 'the store is not there' };
@@ -84,35 +82,7 @@ export function createMemoryDcs(
 
   return {
     description: 'memory',
-    async read(signal) {
-      const outcome = await done(signal, () => {
-        expire(model, now());
-        return { kind: 'read' as const, snapshot: snapshot() };
-      });
-      return outcome.kind === 'read' ? outcome : { kind: 'failed', error: outcome.error };
-    },
-    transact: (transaction, signal): Promise<StoreOutcome> => done(signal, () => transact(model, transaction, now())),
-    async grantLease(ttlMs, signal) {
-      return failed(
-        await done(signal, () => ({ kind: 'alive' as const, leaseId: grantLease(model, ttlMs, now()), ttlMs })),
-      );
-    },
-    async renewLease(leaseId, signal) {
-      return failed(
-        await done(signal, (): LeaseOutcome => {
-          const ttlMs = renewLease(model, leaseId, now());
-          return ttlMs === undefined ? { kind: 'gone' } : { kind: 'alive', leaseId, ttlMs };
-        }),
-      );
-    },
-    async revokeLease(leaseId, signal) {
-      return failed(
-        await done(signal, (): LeaseOutcome => {
-          revokeLease(model, leaseId, now());
-          return { kind: 'gone' };
-        }),
-      );
-    },
+    ...storeCalls(model, now, done),
     watch(listener) {
       const watch = { listener, told: '', telling: false };
       watches.add(watch);
@@ -148,6 +118,48 @@ export function createMemoryDcs(
     },
     settle,
   };
+}
+
+function storeCalls(
+  model: Model<string>,
+  now: () => number,
+  done: Done,
+): Pick<Dcs, 'read' | 'transact' | 'grantLease' | 'renewLease' | 'revokeLease'> {
+  return {
+    async read(signal) {
+      const outcome = await done(signal, () => {
+        expire(model, now());
+        return { kind: 'read' as const, snapshot: snapshotOf(model) };
+      });
+      return outcome.kind === 'read' ? outcome : { kind: 'failed', error: outcome.error };
+    },
+    transact: (transaction, signal): Promise<StoreOutcome> => done(signal, () => transact(model, transaction, now())),
+    async grantLease(ttlMs, signal) {
+      return failed(
+        await done(signal, () => ({ kind: 'alive' as const, leaseId: grantLease(model, ttlMs, now()), ttlMs })),
+      );
+    },
+    async renewLease(leaseId, signal) {
+      return failed(
+        await done(signal, (): LeaseOutcome => {
+          const ttlMs = renewLease(model, leaseId, now());
+          return ttlMs === undefined ? { kind: 'gone' } : { kind: 'alive', leaseId, ttlMs };
+        }),
+      );
+    },
+    async revokeLease(leaseId, signal) {
+      return failed(
+        await done(signal, (): LeaseOutcome => {
+          revokeLease(model, leaseId, now());
+          return { kind: 'gone' };
+        }),
+      );
+    },
+  };
+}
+
+function snapshotOf(model: Model<string>): Snapshot {
+  return { storeId: model.storeId, revision: model.revision, keys: new Map(model.keys) };
 }
 
 function failed(outcome: LeaseOutcome | Lost): LeaseOutcome {

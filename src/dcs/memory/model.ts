@@ -5,14 +5,14 @@
  * `Value` is what a key holds: text for the port, records as they are for the simulator.
  */
 
-export interface ModelKey<Value> {
+interface ModelKey<Value> {
   readonly value: Value;
   readonly createRevision: number;
   readonly modRevision: number;
   readonly leaseId?: string;
 }
 
-export interface ModelLease {
+interface ModelLease {
   readonly ttlMs: number;
   /** On the caller's clock. At this moment the lease is over. */
   endsAt: number;
