@@ -13,6 +13,7 @@ import { inProcessGuard } from '../host/guard.ts';
 import { openStateDirectory } from '../host/state-directory.ts';
 import { createLog, type Log, parseLevel } from '../lib/log.ts';
 import type { Postgres } from '../ports/postgres.ts';
+import { findBinaries, majorOfDirectory } from '../postgres/binaries.ts';
 import { managePostgres } from '../postgres/instance.ts';
 import { chooseOsUser } from '../postgres/os-user.ts';
 import { createRuntime, type Runtime, type World } from './runtime.ts';
@@ -60,8 +61,12 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
   if (!settings.ok) return { ok: false, error: `bootstrap.dcs: ${settings.error}` };
   const user = chooseOsUser(config.postgresql.dataDir);
   if (!user.ok) return user;
+  const { dataDir, binDir } = config.postgresql;
+  const programs = await findBinaries(binDir, majorOfDirectory(dataDir));
+  if (!programs.ok) return programs;
   log.info('begin', `pgherd ${version}, member ${config.name} of ${config.scope}`, {
-    dataDir: config.postgresql.dataDir,
+    dataDir,
+    postgres: `version ${programs.binaries.major} in ${programs.binaries.dir}`,
     postgresRunsAs: user.user.name,
     because: user.user.because,
   });
@@ -75,7 +80,7 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
     await opened.release();
     return remembered;
   }
-  const postgres = managePostgres(postgresOptions(config, user.user, clock, log));
+  const postgres = managePostgres(postgresOptions(config, programs.binaries.dir, user.user, clock, log));
   const guard = inProcessGuard({
     clock,
     stateDirectory,

@@ -20,7 +20,13 @@ export function selfOf(config: Config, bootstrapSettings: Settings): Self {
   };
 }
 
-export function postgresOptions(config: Config, osUser: OsUser, clock: Clock, log: Log): PostgresOptions {
+export function postgresOptions(
+  config: Config,
+  binDir: string,
+  osUser: OsUser,
+  clock: Clock,
+  log: Log,
+): PostgresOptions {
   const { postgresql } = config;
   const { superuser, replication, rewind } = postgresql.authentication;
   const pgHba = postgresql.pgHba ?? config.bootstrap.pgHba;
@@ -28,6 +34,7 @@ export function postgresOptions(config: Config, osUser: OsUser, clock: Clock, lo
     member: config.name,
     scope: config.scope,
     dataDir: postgresql.dataDir,
+    binDir,
     listen: postgresql.listen,
     connectAddress: postgresql.connectAddress,
     authentication: {
@@ -43,7 +50,6 @@ export function postgresOptions(config: Config, osUser: OsUser, clock: Clock, lo
     osUser,
     clock,
     log,
-    ...(postgresql.binDir === undefined ? {} : { binDir: postgresql.binDir }),
     ...(pgHba === undefined ? {} : { pgHba }),
     ...(postgresql.pgIdent === undefined ? {} : { pgIdent: postgresql.pgIdent }),
     ...(postgresql.pgpass === undefined ? {} : { pgpass: postgresql.pgpass }),

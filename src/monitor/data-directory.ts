@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { codeOf, messageOf } from '../lib/caught.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-write.ts';
 import { runProgram } from '../lib/subprocess.ts';
+import type { Binaries } from '../postgres/binaries.ts';
 import { asOsUser, type OsUser, osUserEnvironment } from '../postgres/os-user.ts';
 import type { ListenAddress } from './address.ts';
-import type { Binaries } from './binaries.ts';
 
 export type Auth = 'trust' | 'scram-sha-256';
 

@@ -4,6 +4,7 @@ import { closeSync, constants, fchownSync, fstatSync, openSync, readdirSync, rea
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Binaries } from '../postgres/binaries.ts';
 import { asOsUser, type OsUser, osUserEnvironment } from '../postgres/os-user.ts';
 import {
   type InstanceProcess,
@@ -13,7 +14,6 @@ import {
   signalProcess,
   stillThere,
 } from '../postgres/process-table.ts';
-import type { Binaries } from './binaries.ts';
 
 export interface Place {
   readonly pgdata: string;

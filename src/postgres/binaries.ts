@@ -3,6 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { runProgram } from '../lib/subprocess.ts';
 
+/** Links to some of them in PATH are not enough. */
+const programs = ['postgres', 'initdb', 'pg_controldata', 'pg_basebackup', 'pg_rewind'] as const;
+
 /** The major version that made a data directory; undefined where there is none. */
 export function majorOfDirectory(dataDir: string): number | undefined {
   try {
@@ -55,7 +58,9 @@ function candidates(): readonly string[] {
   const inPath = (process.env['PATH'] ?? '').split(delimiter);
   const debian = foldersIn('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`);
   const redHat = foldersIn('/usr').flatMap((name) => (name.startsWith('pgsql-') ? [`/usr/${name}/bin`] : []));
-  return [...inPath, ...debian, ...redHat].filter((dir) => dir !== '' && existsSync(join(dir, 'initdb')));
+  return [...inPath, ...debian, ...redHat].filter(
+    (dir) => dir !== '' && programs.every((program) => existsSync(join(dir, program))),
+  );
 }
 
 function foldersIn(path: string): readonly string[] {

@@ -20,13 +20,18 @@ function replay(text: string): string {
       const end = lines.indexOf('----');
       const input = end < 0 ? lines : lines.slice(0, end);
       const commands = input.filter((line) => line !== '' && !line.startsWith('#'));
-      const output = commands.map(run).filter((part) => part !== '').join('\n');
+      const output = commands
+        .map(run)
+        .filter((part) => part !== '')
+        .join('\n');
       return output === '' ? input.join('\n') : `${input.join('\n')}\n----\n${output}`;
     })
     .join('\n\n')}\n`;
 }
 
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.txt')).toSorted()) {
+for (const file of readdirSync(folder)
+  .filter((name) => name.endsWith('.txt'))
+  .toSorted()) {
   test(`scenario ${file}`, () => {
     const path = join(folder, file);
     const expected = readFileSync(path, 'utf8');

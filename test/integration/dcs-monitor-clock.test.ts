@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { findBinaries } from '../../src/monitor/binaries.ts';
+import { findBinaries } from '../../src/postgres/binaries.ts';
 import { apply, grant, never, read, recorder, until } from '../dcs/contract.ts';
 import { makeFolder, startMonitor, type TestMonitor } from '../dcs/monitor.ts';
 

@@ -58,13 +58,25 @@ export class Postgres {
 
   clone(source: Postgres): boolean {
     if (!source.isPrimary || source.data === undefined) return false;
-    this.data = { ...source.data, history: [...source.data.history], mark: `${this.name}-dir-${++this.#marks}`, standbySignal: true, control: 'in production' };
+    this.data = {
+      ...source.data,
+      history: [...source.data.history],
+      mark: `${this.name}-dir-${++this.#marks}`,
+      standbySignal: true,
+      control: 'in production',
+    };
     return true;
   }
 
   rewind(source: Postgres): boolean {
     if (!source.isPrimary || source.data === undefined || this.data === undefined) return false;
-    this.data = { ...source.data, history: [...source.data.history], mark: this.data.mark, standbySignal: true, control: 'in archive recovery' };
+    this.data = {
+      ...source.data,
+      history: [...source.data.history],
+      mark: this.data.mark,
+      standbySignal: true,
+      control: 'in archive recovery',
+    };
     return true;
   }
 
@@ -98,12 +110,17 @@ export class Postgres {
     }
     this.process = 'stopped';
     this.#streams = undefined;
-    this.exit = clean ? { kind: 'stopped', because: 'it was shut down' } : { kind: 'crashed', because: 'it was killed' };
+    this.exit = clean
+      ? { kind: 'stopped', because: 'it was shut down' }
+      : { kind: 'crashed', because: 'it was killed' };
   }
 
   promote(): void {
     if (this.data === undefined || !this.isReplica) return;
-    this.data.history = [...this.data.history, { timeline: this.data.timeline, switchLsn: lsn(this.data.end), reason: 'no recovery target specified' }];
+    this.data.history = [
+      ...this.data.history,
+      { timeline: this.data.timeline, switchLsn: lsn(this.data.end), reason: 'no recovery target specified' },
+    ];
     this.data.timeline++;
     this.data.standbySignal = false;
     this.data.control = 'in production';
@@ -124,7 +141,10 @@ export class Postgres {
     const mine = this.data;
     if (!this.isReplica || mine === undefined || source?.data === undefined || source.process !== 'running') return;
     const theirs = source.data;
-    const limit = theirs.timeline === mine.timeline ? theirs.end : theirs.history.find((one) => one.timeline === mine.timeline)?.switchLsn;
+    const limit =
+      theirs.timeline === mine.timeline
+        ? theirs.end
+        : theirs.history.find((one) => one.timeline === mine.timeline)?.switchLsn;
     if (limit === undefined || mine.end > limit || mine.systemId !== theirs.systemId) return;
     mine.end = theirs.end;
     mine.timeline = theirs.timeline;
@@ -153,12 +173,20 @@ export class Postgres {
       kind: 'present',
       mark,
       standbySignal,
-      control: { systemId, state: control, timeline, checkpointLsn: lsn(checkpoint), walLogHints: true, dataChecksums: false },
+      control: {
+        systemId,
+        state: control,
+        timeline,
+        checkpointLsn: lsn(checkpoint),
+        walLogHints: true,
+        dataChecksums: false,
+      },
     };
   }
 
   #instance(replicas: readonly Postgres[]): PostgresStatus['instance'] {
-    if (this.process === 'stopped' || this.data === undefined) return { kind: 'stopped', ...(this.exit === undefined ? {} : { exit: this.exit }) };
+    if (this.process === 'stopped' || this.data === undefined)
+      return { kind: 'stopped', ...(this.exit === undefined ? {} : { exit: this.exit }) };
     if (this.process === 'starting') return { kind: 'starting', because: 'the database system is starting up' };
     const { standbySignal, timeline, history } = this.data;
     const end = lsn(this.data.end);

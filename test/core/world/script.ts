@@ -1,6 +1,7 @@
 /** The language of the scenario files: a command a block, its output below `----`. */
-import type { Settings } from '../../../src/core/model.ts';
+
 import { formatLsn, lsn } from '../../../src/core/lsn.ts';
+import type { Settings } from '../../../src/core/model.ts';
 import { type Member, World } from './world.ts';
 
 type Command = (words: readonly string[]) => string;
@@ -23,7 +24,10 @@ export function scenario(): { run: (line: string) => string; world: World } {
       for (const word of words) {
         const [name = '', ...tags] = word.split(',');
         const priority = tags.find((tag) => tag.startsWith('priority='))?.slice(9);
-        world.add(name, { noFailover: tags.includes('nofailover'), ...(priority === undefined ? {} : { failoverPriority: Number(priority) }) });
+        world.add(name, {
+          noFailover: tags.includes('nofailover'),
+          ...(priority === undefined ? {} : { failoverPriority: Number(priority) }),
+        });
       }
       return '';
     },
@@ -90,13 +94,19 @@ export function scenario(): { run: (line: string) => string; world: World } {
     'run-until': (words) => {
       const within = words.indexOf('within');
       const conditions = words.slice(0, within);
-      const done = world.run(milliseconds(words[within + 1]), () => conditions.every((condition) => holds(world, condition)));
-      return [told(), done ? `ok at ${(world.now / 1000).toFixed(3)}` : `NOT within ${words[within + 1]}`].filter((line) => line !== '').join('\n');
+      const done = world.run(milliseconds(words[within + 1]), () =>
+        conditions.every((condition) => holds(world, condition)),
+      );
+      return [told(), done ? `ok at ${(world.now / 1000).toFixed(3)}` : `NOT within ${words[within + 1]}`]
+        .filter((line) => line !== '')
+        .join('\n');
     },
     quietly: (words) => {
       const within = words.indexOf('within');
       const conditions = words.slice(0, within);
-      const done = world.run(milliseconds(words[within + 1]), () => conditions.every((condition) => holds(world, condition)));
+      const done = world.run(milliseconds(words[within + 1]), () =>
+        conditions.every((condition) => holds(world, condition)),
+      );
       world.lines.splice(0);
       return done ? `ok at ${(world.now / 1000).toFixed(3)}` : `NOT within ${words[within + 1]}`;
     },
@@ -135,7 +145,14 @@ function holds(world: World, condition: string): boolean {
   const { view } = world.store;
   if (kind === 'leader') return view.leader?.value === value && world.members.get(value)?.postgres.isPrimary === true;
   if (kind === 'absent') return view.leader === undefined;
-  if (kind === 'streaming') return value.split(',').every((name) => view.members.get(name)?.value.replicationState === 'streaming' && view.members.get(name)?.value.rule === 'replicate');
+  if (kind === 'streaming')
+    return value
+      .split(',')
+      .every(
+        (name) =>
+          view.members.get(name)?.value.replicationState === 'streaming' &&
+          view.members.get(name)?.value.rule === 'replicate',
+      );
   const [name = '', rule] = value.split(':');
   if (kind === 'rule') return world.members.get(name)?.rule === rule;
   throw new Error(`no condition ${condition}`);
@@ -147,7 +164,8 @@ function list(world: World): string {
     const { data } = one.postgres;
     const role = world.store.view.leader?.value === one.name ? 'leader' : (record?.role ?? '-');
     const state = record === undefined ? 'no record' : (record.replicationState ?? record.state);
-    const where = data === undefined ? 'no data' : `timeline ${data.timeline} at ${formatLsn(lsn(data.end - (data.end % 1000n)))}`;
+    const where =
+      data === undefined ? 'no data' : `timeline ${data.timeline} at ${formatLsn(lsn(data.end - (data.end % 1000n)))}`;
     return `${one.name.padEnd(4)}${role.padEnd(14)}${state.padEnd(12)}${where}${one.alive ? '' : ' (agent dead)'}`.trimEnd();
   });
   const rule = world.store.view.rule?.value;
@@ -156,5 +174,7 @@ function list(world: World): string {
 
 function history(world: World): string {
   const terms = world.store.view.terms?.value ?? [];
-  return terms.map((entry) => `term ${entry.term} timeline ${entry.timeline} ${entry.member}: ${entry.reason}`).join('\n');
+  return terms
+    .map((entry) => `term ${entry.term} timeline ${entry.timeline} ${entry.member}: ${entry.reason}`)
+    .join('\n');
 }

@@ -108,7 +108,14 @@ export class World {
   }
 
   #self(name: string, tags: Tags): State['self'] {
-    return { name, connUrl: `postgres://${name}:5432/postgres`, apiUrl: `http://${name}:8008/patroni`, version: '0', tags, bootstrapSettings: this.settings };
+    return {
+      name,
+      connUrl: `postgres://${name}:5432/postgres`,
+      apiUrl: `http://${name}:8008/patroni`,
+      version: '0',
+      tags,
+      bootstrapSettings: this.settings,
+    };
   }
 
   startAgent(member: Member): void {
@@ -193,7 +200,9 @@ export class World {
   #nextMoment(): number {
     const wakes = [...this.members.values()].map((member) => (member.alive ? member.wake : Infinity));
     const expiry = this.storeUp ? this.store.nextExpiry() : Infinity;
-    const guards = [...this.members.values()].map((member) => (member.alive ? (member.armedUntil ?? Infinity) : Infinity));
+    const guards = [...this.members.values()].map((member) =>
+      member.alive ? (member.armedUntil ?? Infinity) : Infinity,
+    );
     return Math.min(this.#timers[0]?.at ?? Infinity, expiry, ...wakes, ...guards);
   }
 
@@ -281,7 +290,13 @@ export class World {
       if (member.state.job?.id !== id) return;
       const outcome = this.#finishJob(member, job, begin);
       if (!outcome.ok) this.say(member, `  ${job.kind} failed: ${outcome.error}`);
-      this.#deliver(member, { kind: 'job-finished', id, outcome, status: this.#status(member), at: `wall+${Math.floor(this.now / 1000)}s` });
+      this.#deliver(member, {
+        kind: 'job-finished',
+        id,
+        outcome,
+        status: this.#status(member),
+        at: `wall+${Math.floor(this.now / 1000)}s`,
+      });
     });
   }
 
@@ -331,7 +346,7 @@ export class World {
     }
   }
 
-  #status(member: Member): ReturnType<Postgres["status"]> {
+  #status(member: Member): ReturnType<Postgres['status']> {
     return member.postgres.status([...this.members.values()].map((one) => one.postgres));
   }
 
@@ -359,7 +374,10 @@ export class World {
     const members = [...this.members.values()];
     const writable = members.filter((member) => member.postgres.isPrimary);
     for (const member of writable) member.postgres.write(10n);
-    if (writable.length > 1 && !this.#twoWritable) this.lines.push(`${(this.now / 1000).toFixed(3).padStart(8)} !!! ${writable.map((one) => one.name).join(' and ')} are both writable`);
+    if (writable.length > 1 && !this.#twoWritable)
+      this.lines.push(
+        `${(this.now / 1000).toFixed(3).padStart(8)} !!! ${writable.map((one) => one.name).join(' and ')} are both writable`,
+      );
     this.#twoWritable = writable.length > 1;
     for (const member of members) {
       const source = this.members.get(member.postgres.upstream?.member ?? '');
@@ -374,7 +392,8 @@ export class World {
   }
 
   #transact(member: Member, id: number, transaction: Transaction): void {
-    const answer = (outcome: TransactionOutcome): void => this.#deliver(member, { kind: 'transaction-answered', id, outcome, at: '' });
+    const answer = (outcome: TransactionOutcome): void =>
+      this.#deliver(member, { kind: 'transaction-answered', id, outcome, at: '' });
     const fate = transaction.name.startsWith('publish') ? 'ok' : member.nextTransaction;
     if (fate !== 'ok') member.nextTransaction = 'ok';
     if (!this.#hears(member) || fate === 'lose-request') {
@@ -384,19 +403,28 @@ export class World {
     // On its way it does not depend on its sender any more.
     this.#after(hopMs, () => {
       const outcome = this.store.transact(transaction, this.now);
-      if (!transaction.name.startsWith('publish')) this.say(member, `  ${transaction.name}: ${outcome.kind}${fate === 'lose-reply' ? ' (the reply is lost)' : ''}`);
+      if (!transaction.name.startsWith('publish'))
+        this.say(
+          member,
+          `  ${transaction.name}: ${outcome.kind}${fate === 'lose-reply' ? ' (the reply is lost)' : ''}`,
+        );
       if (outcome.kind === 'applied') this.#notifyAll();
-      if (fate === 'lose-reply') this.#later(member, requestTimeoutMs, () => answer({ kind: 'unanswered', error: 'no answer in time' }));
+      if (fate === 'lose-reply')
+        this.#later(member, requestTimeoutMs, () => answer({ kind: 'unanswered', error: 'no answer in time' }));
       else this.#later(member, hopMs, () => answer(outcome));
     });
   }
 
-  #ask(member: Member, effect: Extract<Effect, { kind: 'read' | 'grant-lease' | 'renew-lease' | 'revoke-lease' }>): void {
+  #ask(
+    member: Member,
+    effect: Extract<Effect, { kind: 'read' | 'grant-lease' | 'renew-lease' | 'revoke-lease' }>,
+  ): void {
     const sentAt = this.now;
     if (!this.#hears(member)) {
       this.#later(member, requestTimeoutMs, () => {
         if (effect.kind === 'read') this.#tellLost(member);
-        else if (effect.kind !== 'revoke-lease') this.#deliver(member, { kind: 'lease-failed', purpose: effect.purpose, error: 'no answer in time' });
+        else if (effect.kind !== 'revoke-lease')
+          this.#deliver(member, { kind: 'lease-failed', purpose: effect.purpose, error: 'no answer in time' });
       });
       return;
     }
@@ -408,7 +436,12 @@ export class World {
       } else if (effect.kind === 'renew-lease') {
         const ttlMs = this.store.renew(effect.leaseId, this.now);
         const { purpose, leaseId } = effect;
-        this.#deliver(member, ttlMs === undefined ? { kind: 'lease-gone', purpose, leaseId } : { kind: 'lease-renewed', purpose, sentAt, leaseId, ttlMs });
+        this.#deliver(
+          member,
+          ttlMs === undefined
+            ? { kind: 'lease-gone', purpose, leaseId }
+            : { kind: 'lease-renewed', purpose, sentAt, leaseId, ttlMs },
+        );
       } else if (this.store.revoke(effect.leaseId)) this.#notifyAll();
     });
   }
@@ -419,7 +452,8 @@ export class World {
 
   #notify(member: Member): void {
     this.#later(member, hopMs, () => {
-      if (this.#hears(member)) this.#deliver(member, { kind: 'dcs-read', view: this.store.view, askedAt: this.now - hopMs });
+      if (this.#hears(member))
+        this.#deliver(member, { kind: 'dcs-read', view: this.store.view, askedAt: this.now - hopMs });
     });
   }
 
