@@ -130,7 +130,7 @@ async function listen(
       operate: runtime.operate,
       lastStepAt: runtime.lastStepAt,
       dcsLastSeenEpochS: runtime.dcsLastSeenEpochS,
-      now: world.clock.now,
+      now: () => world.clock.now(),
     },
   });
 }

@@ -28,14 +28,14 @@ export interface World {
 
 export interface Runtime {
   /** Begins: with what was remembered, and the deadline that an earlier agent left. */
-  start(durable: Durable | undefined, armedUntil: Instant | undefined): void;
-  report(): Report;
-  operate(request: OperatorRequest, signal: AbortSignal): Promise<Answer>;
-  lastStepAt(): Instant;
+  readonly start: (durable: Durable | undefined, armedUntil: Instant | undefined) => void;
+  readonly report: () => Report;
+  readonly operate: (request: OperatorRequest, signal: AbortSignal) => Promise<Answer>;
+  readonly lastStepAt: () => Instant;
   /** Wall clock, epoch seconds, when the DCS was heard last. */
-  dcsLastSeenEpochS(): number | undefined;
+  readonly dcsLastSeenEpochS: () => number | undefined;
   /** Lets go of everything. The instance goes on. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Timers stand still while the machine is suspended, so the clock is asked at least this often. */

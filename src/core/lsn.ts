@@ -9,20 +9,25 @@ const maxLsn = 0xffff_ffff_ffff_ffffn;
 const textForm = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;
 
 /** The position before any WAL. PostgreSQL never writes there, so it also stands for "none". */
-export const lsnZero = 0n as Lsn;
+export const lsnZero: Lsn = branded(0n);
+
+function branded(value: bigint): Lsn {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where the brand is given
+  return value as Lsn;
+}
 
 /** An LSN from a count of bytes. Throws on a value that no LSN can have: that is a bug of the caller. */
 export function lsn(bytes: bigint | number): Lsn {
   const value = BigInt(bytes);
   if (value < 0n || value > maxLsn) throw new RangeError(`not an LSN: ${value}`);
-  return value as Lsn;
+  return branded(value);
 }
 
 /** Reads `0/3000088`; undefined when the text is not an LSN. */
 export function parseLsn(text: string): Lsn | undefined {
   const match = textForm.exec(text);
   if (!match) return undefined;
-  return ((BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`)) as Lsn;
+  return branded((BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`));
 }
 
 /** Writes `0/3000088`, as PostgreSQL does: upper case, no leading zeros. */

@@ -4,7 +4,7 @@ import { readRequestMs } from './chores.ts';
 import type { Event, JobOutcome, TransactionOutcome } from './events.ts';
 import { type Facts, factsOf } from './facts.ts';
 import { renewed, retryLeaseAfterMs } from './lease.ts';
-import type { ClusterView, FailoverRequest, Instant } from './model.ts';
+import type { ClusterView, Instant } from './model.ts';
 import { observePostgres } from './observe-postgres.ts';
 import { acceptRequest } from './requests.ts';
 import { emptyDurable, type PendingTransaction, type State } from './state.ts';
@@ -154,15 +154,13 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
     // Mine is the cluster's identifier: the directory is no longer a mere attempt, and is whole by definition.
     const { floor: _none, ...durable } = next.durable;
     const mark = state.postgres?.directory.kind === 'present' ? { dirMark: state.postgres.directory.mark } : {};
-    next = { ...next, durable: { ...durable, ...mark, systemId: identified.value as string, founding: false } };
+    next = { ...next, durable: { ...durable, ...mark, systemId: identified.value, founding: false } };
   }
   return next;
 }
 
 function wishWritten(state: State, pending: PendingTransaction): State['requests'] {
-  const wish = pending.transaction.write.find((write) => write.key === 'failover')?.value as
-    | FailoverRequest
-    | undefined;
+  const wish = pending.transaction.write.find((write) => write.key === 'failover')?.value;
   if (wish?.requestId === undefined) return state.requests;
   return state.requests.map((request) =>
     request.requestId === wish.requestId ? { ...request, written: true } : request,

@@ -3,14 +3,14 @@ import type { Effect, SlotWish } from './effects.ts';
 import type { Facts } from './facts.ts';
 
 /**
- * Patroni's rule: lower case; `-`, `.` and blank become `_`, anything else that a slot name cannot hold becomes
+ * Patroni's rule: lower case; `-` and `.` become `_`, anything else that a slot name cannot hold becomes
  * `u` and its code point in four decimal digits; at most 63 characters.
  */
 export function slotNameOf(member: string): string {
-  const name = [...member.toLowerCase()]
+  const name = Array.from(member.toLowerCase())
     .map((character) => {
       if (/[a-z0-9_]/.test(character)) return character;
-      if (/[-. ]/.test(character)) return '_';
+      if (character === '-' || character === '.') return '_';
       return `u${String(character.codePointAt(0) ?? 0).padStart(4, '0')}`;
     })
     .join('');

@@ -15,14 +15,14 @@ export function applyTransaction(view: ClusterView, transaction: Transaction, re
 function applyWrite(view: Mutable<ClusterView>, write: Write, revision: number): void {
   switch (write.key) {
     case 'member':
-      view.members = with_(
+      view.members = mapWith(
         view.members,
         write.member,
         stamped(view.members.get(write.member), write.value, revision, write.leaseId),
       );
       return;
     case 'revoke':
-      view.revocations = with_(
+      view.revocations = mapWith(
         view.revocations,
         write.member,
         stamped(view.revocations.get(write.member), write.value, revision),
@@ -72,6 +72,6 @@ function stamped<Value>(
   };
 }
 
-function with_<Value>(map: ReadonlyMap<string, Value>, key: string, value: Value): ReadonlyMap<string, Value> {
+function mapWith<Value>(map: ReadonlyMap<string, Value>, key: string, value: Value): ReadonlyMap<string, Value> {
   return new Map([...map, [key, value]]);
 }

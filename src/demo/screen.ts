@@ -1,6 +1,6 @@
 /** What the demo shows: on a terminal a live picture, elsewhere one line an event. */
 import { styleText } from 'node:util';
-import type { ClusterAnswer } from '../api/answers.ts';
+import type { ClusterAnswer, ClusterMemberAnswer } from '../api/answers.ts';
 
 export interface Screen {
   /** A step of the story. */
@@ -17,8 +17,6 @@ interface Line {
   readonly text: string;
   readonly isStep: boolean;
 }
-
-type Member = ClusterAnswer['members'][number];
 
 const storyLines = 16;
 const widths = { member: 8, role: 9, state: 18, timeline: 4, lsn: 12, lag: 8 } as const;
@@ -71,7 +69,7 @@ function render(seen: ClusterAnswer | undefined, target: string | undefined, ack
       role: member.role,
       state: member.state,
       timeline: String(member.timeline ?? ''),
-      lsn: String(member['lsn'] ?? ''),
+      lsn: member.lsn ?? '',
       lag: member.lag === undefined ? '' : String(member.lag),
     });
     const marked = `${line}${member.name === target ? ' ◀ writes' : ''}`;
@@ -99,7 +97,7 @@ function row(cells: Readonly<Record<keyof typeof widths, string>>): string {
   ].join(' ');
 }
 
-function colorOf(member: Member): 'green' | 'cyan' | 'yellow' | 'red' {
+function colorOf(member: ClusterMemberAnswer): 'green' | 'cyan' | 'yellow' | 'red' {
   if (member.role === 'leader' && member.state === 'running') return 'green';
   if (member.state === 'streaming') return 'cyan';
   return member.state === 'unreachable' || member.state === 'crashed' ? 'red' : 'yellow';

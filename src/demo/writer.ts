@@ -3,7 +3,7 @@
  * It records every commit that was acknowledged, and when: that is what may not be lost.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { Client } from 'pg';
 import { type DemoCluster, type DemoMember, memberConnection } from './cluster.ts';
 
 export interface Acknowledgement {
@@ -27,17 +27,17 @@ export const table = 'pgherd_demo';
 
 interface Session {
   readonly member: DemoMember;
-  readonly client: pg.Client;
+  readonly client: Client;
 }
 
 export function startWriter(cluster: DemoCluster): Writer {
   const acknowledged: Acknowledgement[] = [];
-  let stopped = false;
+  const stopping = new AbortController();
   let session: Session | undefined;
   let next = 1;
 
   async function run(): Promise<void> {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       session ??= await findPrimary(cluster);
       if (session === undefined) {
         await sleep(20);
@@ -61,7 +61,7 @@ export function startWriter(cluster: DemoCluster): Writer {
     acknowledged,
     target: () => session?.member.name,
     stop: async () => {
-      stopped = true;
+      stopping.abort();
       await done;
     },
   };
@@ -76,7 +76,7 @@ async function findPrimary(cluster: DemoCluster): Promise<Session | undefined> {
 }
 
 async function connect(member: DemoMember): Promise<Session | undefined> {
-  const client = new pg.Client({
+  const client = new Client({
     ...memberConnection(member),
     application_name: 'pgherd demo',
     connectionTimeoutMillis: connectMs,
@@ -108,13 +108,13 @@ async function write(session: Session, number: number): Promise<boolean> {
   }
 }
 
-function destroy(client: pg.Client): void {
+function destroy(client: Client): void {
   client.end().catch(() => {});
 }
 
 /** Every number that the member has. */
 export async function readBack(member: DemoMember): Promise<ReadonlySet<number>> {
-  const client = new pg.Client({ ...memberConnection(member), connectionTimeoutMillis: 5000, query_timeout: 60_000 });
+  const client = new Client({ ...memberConnection(member), connectionTimeoutMillis: 5000, query_timeout: 60_000 });
   client.on('error', () => {});
   try {
     await client.connect();

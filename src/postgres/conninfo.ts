@@ -85,18 +85,3 @@ export function passfile(users: readonly Credentials[]): string {
 function escapeField(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
 }
-
-/**
- * The slot of a member, by Patroni's rule: lower case, `-` and `.` become `_`, every other character that a slot
- * name cannot have becomes `u` and its code point in (at least four) decimal digits; at most 63 characters.
- */
-export function slotNameOf(member: string): string {
-  return Array.from(member.toLowerCase())
-    .map((character) => {
-      if (/[a-z0-9_]/.test(character)) return character;
-      if (character === '-' || character === '.') return '_';
-      return `u${String(character.codePointAt(0)).padStart(4, '0')}`;
-    })
-    .join('')
-    .slice(0, 63);
-}

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Progress } from '../../src/core/model.ts';
-import { slotNameOf } from '../../src/postgres/conninfo.ts';
+import { slotNameOf } from '../../src/core/slots.ts';
 import { type Instance, openLab, passwords, postmasterPid, settings, until } from './postgres-lab.ts';
 
 const lab = openLab();

@@ -3,14 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assert as check, property, string } from 'fast-check';
 import { lsn } from '../../src/core/lsn.ts';
-import {
-  conninfo,
-  parseConninfo,
-  passfile,
-  slotNameOf,
-  upstreamConninfo,
-  upstreamOf,
-} from '../../src/postgres/conninfo.ts';
+import { slotNameOf } from '../../src/core/slots.ts';
+import { conninfo, parseConninfo, passfile, upstreamConninfo, upstreamOf } from '../../src/postgres/conninfo.ts';
 import { parseControlData, wasShutDown } from '../../src/postgres/control-data.ts';
 import { toolArguments } from '../../src/postgres/options.ts';
 import { effectiveParameters, formatParameter, stripAutoConf } from '../../src/postgres/parameters.ts';

@@ -1,7 +1,7 @@
 /** Nobody holds the leader key: who takes it, on what ground, and who waits for whom. */
 import { awaitedMembers, candidatesOf, electionWaitMs, tooFarBehind } from '../election.ts';
 import type { Facts } from '../facts.ts';
-import { formatLsn } from '../lsn.ts';
+import { formatLsn, lsnZero } from '../lsn.ts';
 import { isPastFloor } from '../position.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
 
@@ -51,8 +51,7 @@ export const vacancyRules: readonly Rule[] = [
       reachesHandover(f) &&
       handoverIsForMe(f),
     goal: () => ({ kind: 'take', ground: 'handover' }),
-    because: (f) =>
-      `all WAL up to the shutdown at ${formatLsn(f.rule?.handover?.lsn ?? f.position?.lsn ?? (0n as never))} is here`,
+    because: (f) => `all WAL up to the shutdown at ${formatLsn(f.rule?.handover?.lsn ?? lsnZero)} is here`,
   },
   {
     name: 'paused-vacant',
@@ -83,7 +82,7 @@ export const vacancyRules: readonly Rule[] = [
     when: (f) => vacant(f) && f.rule?.handover !== undefined && absentTimeouts(f) < handoverOverTimeouts,
     goal: () => wait,
     because: (f) =>
-      `the key was handed over${f.rule?.handover?.to === undefined ? '' : ` to ${f.rule.handover.to}`} at ${formatLsn(f.rule?.handover?.lsn ?? (0n as never))}`,
+      `the key was handed over${f.rule?.handover?.to === undefined ? '' : ` to ${f.rule.handover.to}`} at ${formatLsn(f.rule?.handover?.lsn ?? lsnZero)}`,
   },
   {
     name: 'may-not-stand',
@@ -98,7 +97,7 @@ export const vacancyRules: readonly Rule[] = [
     when: (f) => vacant(f) && f.rule?.mode === 'async' && !isAnnounced(f),
     goal: () => ({ kind: 'announce' }),
     because: (f) =>
-      `no primary in term ${f.rule?.term ?? '?'}; this member is at ${formatLsn(f.position?.lsn ?? (0n as never))}`,
+      `no primary in term ${f.rule?.term ?? '?'}; this member is at ${formatLsn(f.position?.lsn ?? lsnZero)}`,
   },
   {
     name: 'take',

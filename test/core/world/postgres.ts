@@ -1,5 +1,5 @@
 /** A PostgreSQL of the small world: a history of timelines, a position, a process. */
-import { type Lsn, lsn } from '../../../src/core/lsn.ts';
+import { lsn } from '../../../src/core/lsn.ts';
 import type { ControlData, Endpoint, PostgresStatus } from '../../../src/core/model.ts';
 import type { TimelineSwitch } from '../../../src/core/timeline.ts';
 
@@ -221,7 +221,7 @@ export class Postgres {
         name,
         physical: true,
         active: replicas.some((replica) => replica.#streams === this && replica.name === name),
-        restartLsn: reserve ? (end as Lsn) : undefined,
+        restartLsn: reserve ? end : undefined,
       })),
       pendingRestart: [],
       history,

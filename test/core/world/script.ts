@@ -125,7 +125,8 @@ export function scenario(): { run: (line: string) => string; world: World } {
 function milliseconds(text: string | undefined): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text ?? '');
   if (match === null) throw new Error(`no duration: ${text}`);
-  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[match[2] as 'ms'];
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+  return Number(match[1]) * (units[match[2] ?? ''] ?? 0);
 }
 
 function parseSettings(words: readonly string[]): Partial<Settings> {
@@ -136,7 +137,7 @@ function parseSettings(words: readonly string[]): Partial<Settings> {
     else if (key.endsWith('Bytes')) settings[key] = BigInt(value);
     else settings[key] = Number(value);
   }
-  return settings as Partial<Settings>;
+  return settings;
 }
 
 /** `leader=a`, `streaming=a,b`, `rule=a:lead`, `absent`. */

@@ -79,6 +79,14 @@ export class Store {
   #row(key: string): Versioned<unknown> | undefined {
     if (key.startsWith('revoke/')) return this.view.revocations.get(key.slice(7));
     if (key.startsWith('members/')) return this.view.members.get(key.slice(8));
-    return this.view[key as 'rule'];
+    const rows: Readonly<Record<string, Versioned<unknown> | undefined>> = {
+      initialize: this.view.initialize,
+      config: this.view.config,
+      rule: this.view.rule,
+      leader: this.view.leader,
+      terms: this.view.terms,
+      failover: this.view.failover,
+    };
+    return rows[key];
   }
 }
