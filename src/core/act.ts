@@ -235,9 +235,9 @@ function recordCurrentTerm(facts: Facts, at: string): Acted {
   if (view === undefined || rule === undefined || running?.writtenLsn === undefined)
     return { state: facts.state, effects: [] };
   const before = facts.terms.at(-1);
-  const switched = before === undefined || before.timeline !== running.timeline;
-  // A new timeline began where its own history says. A holder that goes on with its timeline begins the term here:
-  // everything before was written by itself.
+  const switched = before !== undefined && before.timeline !== running.timeline;
+  // A new timeline began where its own history says. A holder that goes on with its timeline (or with the directory
+  // that it brought) begins the term here: everything before is its own.
   const switchLsn = switched ? (running.history.at(-1)?.switchLsn ?? lsnZero) : running.writtenLsn;
   const entry: TermEntry = {
     term: rule.term,

@@ -96,6 +96,8 @@ function keepLeaderLease(facts: Facts, effects: Effect[]): State {
   const { leaderLease } = state;
   if (leaderLease === undefined) return state;
   const carriesKey = view?.leader?.leaseId === leaderLease.leaseId;
+  const isStale = now >= leaderLease.validFrom + leaderLease.ttlMs / 4;
+  if (!carriesKey && isStale && state.ruleTransaction === undefined) return { ...state, leaderLease: undefined };
   if (!carriesKey || state.abandonedLeases.includes(leaderLease.leaseId)) return state;
   if (state.leaderLeaseBusyUntil !== undefined && now < state.leaderLeaseBusyUntil) return state;
   return renewWhenDue(facts, leaderLease, 'leaderLeaseBusyUntil', effects);

@@ -59,7 +59,14 @@ export type TransactionOutcome =
   /** Sent and not answered: it may have been applied, or may yet be. */
   | { readonly kind: 'unanswered'; readonly error: string };
 
-export type JobOutcome = { readonly ok: true } | { readonly ok: false; readonly error: string };
+export type JobOutcome =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly error: string;
+      /** Of a rewind: it failed before it changed anything of the data, so it may be tried again. */
+      readonly untouched?: boolean;
+    };
 
 export type OperatorRequest =
   | { readonly kind: 'switchover'; readonly leader: string | undefined; readonly candidate: string | undefined }

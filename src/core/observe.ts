@@ -78,11 +78,21 @@ function withView(state: State, view: ClusterView, now: Instant): State {
     view,
     viewKnownAt: now,
     keyAbsentSince: view.leader === undefined ? (state.keyAbsentSince ?? now) : undefined,
+    failures: isNewTerm(state, view) ? withoutPromotion(state) : state.failures,
     abstainTerm: view.rule !== undefined && view.rule.value.term !== state.abstainTerm ? undefined : state.abstainTerm,
     wishSeenAt: view.failover?.modRevision === state.view?.failover?.modRevision ? state.wishSeenAt : now,
     switchover: view.failover?.modRevision === state.switchover?.revision ? state.switchover : undefined,
   };
   return rememberRule(next, now);
+}
+
+function isNewTerm(state: State, view: ClusterView): boolean {
+  return view.rule?.value.term !== state.view?.rule?.value.term;
+}
+
+/** A promotion that failed in another term says nothing about this one. */
+function withoutPromotion(state: State): State['failures'] {
+  return new Map([...state.failures].filter(([kind]) => kind !== 'promote'));
 }
 
 /** The greatest term and rule number that were seen, so that a DCS which goes back in time is noticed. */
@@ -228,7 +238,9 @@ function observeJob(state: State, event: Extract<Event, { kind: 'job-finished' }
   const { job } = running;
   const failures = withOutcome(state, job.kind, event.outcome, now);
   const next: State = { ...state, job: undefined, failures };
-  const changed = event.outcome.ok ? afterSuccess(next, running, event.status) : afterFailure(next, running.job.kind);
+  const changed = event.outcome.ok
+    ? afterSuccess(next, running, event.status)
+    : afterFailure(next, running.job.kind, event.outcome);
   return observePostgres(changed, event.status, now);
 }
 
@@ -295,13 +307,13 @@ function withOrigin(state: State): { originTerm?: number } {
   return term === undefined ? {} : { originTerm: term };
 }
 
-function afterFailure(state: State, kind: RunningKind): State {
+function afterFailure(state: State, kind: RunningKind, outcome: Extract<JobOutcome, { ok: false }>): State {
   switch (kind) {
     case 'checkpoint':
     case 'stop':
       return { ...state, switchover: undefined };
-    case 'clone':
-      return { ...state, reinit: state.reinit };
+    case 'rewind':
+      return outcome.untouched === true ? { ...state, durable: { ...state.durable, rewinding: false } } : state;
     default:
       return state;
   }

@@ -15,7 +15,7 @@ export type RejoinPath =
   | { readonly kind: 'stuck'; readonly because: string };
 
 /** After this many failed rewinds the member is cloned anew. */
-export const rewindsMax = 3;
+export const rewindsMax = 6;
 
 export interface RejoinInput {
   readonly durable: Durable;

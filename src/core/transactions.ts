@@ -34,7 +34,8 @@ export function found(view: ClusterView, founder: Founder, systemId: string): Tr
     term: Math.max(view.rule?.value.term ?? 0, founder.maxTerm) + 1,
     leader: self,
     nonce: leaseId,
-    mode: settings.mode,
+    // Synchronous mode is entered by tightening, on the proof that commits wait; never by a word in a record.
+    mode: 'async',
     syncStandbys: [],
     syncCount: 0,
     number: Math.max(view.rule?.value.number ?? 0, founder.maxRuleNumber) + 1,

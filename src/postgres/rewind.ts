@@ -38,13 +38,13 @@ export async function rewindInstance(
   await keepOwnFiles(setup);
   await writePassfile(setup);
   const settled = await settle(setup, inspector, control.control, signal);
-  if (!settled.ok) return settled;
+  if (!settled.ok) return { ...settled, untouched: true };
   progress({ doing: 'rewind' });
   const rewound = await runRewind(setup, source, progress, signal);
   if (!rewound.ok) {
     // Not again a writable server, whoever starts it by hand.
     await writeSignalFiles(setup, setup.dataDir, 'replica');
-    return { ok: false, error: `rewinding to ${source.member} at ${source.host}:${source.port}: ${rewound.error}` };
+    return { ...rewound, error: `rewinding to ${source.member} at ${source.host}:${source.port}: ${rewound.error}` };
   }
   await restoreOwnFiles(setup);
   await writeSignalFiles(setup, setup.dataDir, 'replica');
@@ -112,6 +112,8 @@ async function runRewind(
     setup.log.warn('option-ignored', `postgresql.rewind: pgherd sets ${configured.refused.join(', ')} itself`);
   }
   const server = upstreamConninfo(source, rewindCredentials(setup), setup.pgpass, 'pgherd-rewind', 'postgres');
+  // Said right before the first file is changed (PostgreSQL, src/bin/pg_rewind/pg_rewind.c).
+  let touched = false;
   const outcome = await runTool(setup, {
     program: 'pg_rewind',
     arguments: [
@@ -127,12 +129,13 @@ async function runRewind(
     environment: { LC_ALL: 'C', LANGUAGE: 'C' },
     signal,
     onErrorLine: (line) => {
+      touched ||= line.includes('need to copy');
       const match = /(\d+)\/(\d+) kB/.exec(line);
       if (!match?.[1] || !match[2]) return;
       progress({ doing: 'rewind', doneBytes: BigInt(match[1]) * 1024n, totalBytes: BigInt(match[2]) * 1024n });
     },
   });
-  return outcome.ok ? { ok: true } : outcome;
+  return outcome.ok ? { ok: true } : { ok: false, error: outcome.error, untouched: !touched };
 }
 
 async function hasRestoreCommand(setup: Setup): Promise<boolean> {

@@ -166,9 +166,25 @@ export const holderRules: readonly Rule[] = [
       `not up for ${seconds(f.now - (f.state.downSince ?? f.now))} s (primary_start_timeout ${seconds(f.settings.primaryStartTimeoutMs)} s); ${liveCandidates(f).join(', ')} can serve`,
   },
   {
+    name: 'promotion-given-up',
+    condition: 'The key is mine, the instance was stopped because its promotion failed, and somebody else could serve',
+    when: (f) => f.iHold && f.instance === 'stopped' && promotionIsHopeless(f),
+    goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
+    because: (f) =>
+      `promotion failed: ${f.state.failures.get('promote')?.error ?? ''}; ${liveCandidates(f).join(', ')} can serve`,
+  },
+  {
+    name: 'start-before-promotion',
+    condition: 'The key is mine, and the instance is down and is a replica',
+    when: (f) => f.iHold && f.instance === 'stopped' && isReplicaDirectory(f) && mayTry(f, 'start'),
+    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: undefined, settings: f.settings } }),
+    because: (f) =>
+      `a replica becomes primary by promotion only, which gives it a timeline of its own${attemptText(f, 'start')}`,
+  },
+  {
     name: 'start-primary',
     condition: 'The key is mine, and the instance is down',
-    when: (f) => f.iHold && f.instance === 'stopped' && mayTry(f, 'start'),
+    when: (f) => f.iHold && f.instance === 'stopped' && !isReplicaDirectory(f) && mayTry(f, 'start'),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'primary', upstream: undefined, settings: f.settings } }),
     because: (f) => `${whyDown(f)}; starting it in place loses nothing${attemptText(f, 'start')}`,
   },
@@ -208,6 +224,10 @@ function isUnknownLease(f: Facts): boolean {
 /** A promotion is tried twice; then somebody else gets the key, if there is somebody. */
 function promotionIsHopeless(f: Facts): boolean {
   return (f.state.failures.get('promote')?.count ?? 0) >= 2 && liveCandidates(f).length > 0;
+}
+
+function isReplicaDirectory(f: Facts): boolean {
+  return f.postgres?.directory.kind === 'present' && f.postgres.directory.standbySignal;
 }
 
 function newMembers(f: Facts): readonly string[] {

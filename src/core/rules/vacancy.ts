@@ -16,7 +16,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'retake',
     condition: 'The key is free, I was its last holder, and my data is intact',
-    when: (f) => vacant(f) && !f.paused && mayRetake(f),
+    when: (f) => vacant(f) && (!f.paused || f.instance === 'primary') && mayRetake(f),
     goal: () => ({ kind: 'take', ground: 'retake' }),
     because: (f) => `nobody has held the key since me in term ${f.rule?.term ?? '?'}, so my WAL is complete`,
   },

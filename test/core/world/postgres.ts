@@ -27,6 +27,12 @@ export class Postgres {
   slots = new Map<string, boolean>();
   /** While true every start dies at once. */
   broken = false;
+  /** While true a start does not become ready. */
+  slow = false;
+  /** While true a promotion does not end. */
+  unpromotable = false;
+  /** What lies in the data directory instead of a cluster. */
+  rubbish: string | undefined;
   #streams: Postgres | undefined;
   readonly name: string;
   #marks = 0;
@@ -167,6 +173,7 @@ export class Postgres {
   }
 
   #directory(): PostgresStatus['directory'] {
+    if (this.rubbish !== undefined) return { kind: 'unusable', error: this.rubbish };
     if (this.data === undefined) return { kind: 'empty' };
     const { systemId, mark, timeline, checkpoint, control, standbySignal } = this.data;
     return {

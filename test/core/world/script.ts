@@ -1,7 +1,9 @@
 /** The language of the scenario files: a command a block, its output below `----`. */
 
+import { factsOf } from '../../../src/core/facts.ts';
 import { formatLsn, lsn } from '../../../src/core/lsn.ts';
 import type { Settings } from '../../../src/core/model.ts';
+import { memberRecord } from '../../../src/core/publish.ts';
 import { type Member, World } from './world.ts';
 
 type Command = (words: readonly string[]) => string;
@@ -53,6 +55,39 @@ export function scenario(): { run: (line: string) => string; world: World } {
       ),
     break: (names) => each(names, (one) => (one.postgres.broken = true)),
     mend: (names) => each(names, (one) => (one.postgres.broken = false)),
+    'break-link': (names) => each(names, (one) => (one.linked = false)),
+    'mend-link': (names) => each(names, (one) => (one.linked = true)),
+    'slow-start': (names) => each(names, (one) => (one.postgres.slow = true)),
+    'allow-promotion': (names) => each(names, (one) => (one.postgres.unpromotable = false)),
+    'hold-promotion': (names) => each(names, (one) => (one.postgres.unpromotable = true)),
+    rubbish: (names) => each(names, (one) => (one.postgres.rubbish = 'it holds holiday.jpg and no PG_VERSION')),
+    'promote-by-hand': (names) => each(names, (one) => world.disturb(one, (postgres) => postgres.promote())),
+    'dcs-wiped': () => {
+      world.replaceStore('store-2');
+      return '';
+    },
+    unreadable: ([key]) => {
+      world.tamper({ unreadable: key === undefined ? [] : [{ key, error: 'it is no JSON' }] });
+      return '';
+    },
+    'foreign-cluster': () => {
+      world.tamper({ initialize: { value: '7777', createRevision: 1, modRevision: 1 } });
+      return '';
+    },
+    impostor: ([name]) => {
+      const leaseId = world.store.grant(10_000_000, world.now);
+      const record = {
+        ...memberRecord(factsOf(member(name).state, world.now)),
+        apiUrl: 'http://elsewhere:8008/patroni',
+      };
+      world.tamper({
+        members: new Map([
+          ...world.store.view.members,
+          [name ?? '', { value: record, createRevision: 1, modRevision: 1, leaseId }],
+        ]),
+      });
+      return '';
+    },
     'lose-directory': (names) => each(names, (one) => world.disturb(one, (postgres) => (postgres.data = undefined))),
     'foreign-directory': (names) => each(names, (one) => one.postgres.initdb('9999')),
     'standby-directory': (names) =>

@@ -5,7 +5,7 @@
 import type { Effect, Job, Transaction } from '../../../src/core/effects.ts';
 import type { Event, JobOutcome, OperatorRequest, TransactionOutcome } from '../../../src/core/events.ts';
 import { newMember, type Step, step } from '../../../src/core/member.ts';
-import type { Durable, Settings, Tags } from '../../../src/core/model.ts';
+import type { ClusterView, Durable, Settings, Tags } from '../../../src/core/model.ts';
 import type { State } from '../../../src/core/state.ts';
 import { Postgres } from './postgres.ts';
 import { Store } from './store.ts';
@@ -17,6 +17,8 @@ export interface Member {
   alive: boolean;
   /** Frozen: events wait. */
   connected: boolean;
+  /** Reachable by the other members, whatever the DCS hears. */
+  linked: boolean;
   readonly postgres: Postgres;
   durable: Durable | undefined;
   armedUntil: number | undefined;
@@ -94,6 +96,7 @@ export class World {
       state: newMember(this.#self(name, all)),
       alive: false,
       connected: true,
+      linked: true,
       postgres: new Postgres(name),
       durable: undefined,
       armedUntil: undefined,
@@ -147,6 +150,18 @@ export class World {
   setSettings(change: Partial<Settings>): void {
     const settings = { ...(this.store.view.config?.value ?? this.settings), ...change };
     this.store.transact({ name: 'operator', compare: [], write: [{ key: 'config', value: settings }] }, this.now);
+    this.#notifyAll();
+  }
+
+  /** Another store under the same address. */
+  replaceStore(storeId: string): void {
+    this.store = new Store(storeId);
+    this.#notifyAll();
+  }
+
+  /** Something that no member wrote. */
+  tamper(change: Partial<ClusterView>): void {
+    this.store.view = { ...this.store.view, ...change, revision: this.store.view.revision + 1 };
     this.#notifyAll();
   }
 
@@ -210,8 +225,9 @@ export class World {
     if (this.storeUp && this.store.expire(this.now)) this.#notifyAll();
     while ((this.#timers[0]?.at ?? Infinity) <= this.now) this.#timers.shift()?.run();
     for (const member of this.members.values()) {
-      if (member.alive && member.armedUntil !== undefined && member.armedUntil <= this.now) this.#fence(member);
       if (member.alive && member.wake <= this.now) this.#deliver(member, { kind: 'tick' });
+      // Behind the agent: it acts when the agent did not.
+      if (member.alive && member.armedUntil !== undefined && member.armedUntil <= this.now) this.#fence(member);
     }
   }
 
@@ -306,6 +322,7 @@ export class World {
     const fail = (error: string): JobOutcome => ({ ok: false, error });
     switch (job.kind) {
       case 'initdb':
+        if (postgres.broken) return fail('no space left on device');
         postgres.initdb(String(++this.#systemIds));
         return ok;
       case 'set-aside':
@@ -314,7 +331,7 @@ export class World {
       case 'start':
         postgres.start(job.as, job.upstream);
         if (postgres.process === 'stopped') return fail('it does not start');
-        this.#after(readyMs, () => {
+        this.#after(postgres.slow ? 3_600_000 : readyMs, () => {
           if (postgres.starts !== begin + 1) return;
           postgres.becomeReady();
           this.#seePostgres(member);
@@ -326,6 +343,7 @@ export class World {
         return ok;
       case 'promote':
         if (postgres.process !== 'running') return fail('it is not running');
+        if (postgres.unpromotable) return fail('not promoted within 60 s');
         postgres.promote();
         return ok;
       case 'configure':
@@ -339,7 +357,8 @@ export class World {
       case 'rewind':
       case 'clone': {
         const source = this.members.get(job.source.member);
-        if (source === undefined || !this.#reach(member, source)) return fail(`${job.source.member} cannot be reached`);
+        if (source === undefined || !this.#reach(member, source))
+          return { ok: false, error: `${job.source.member} cannot be reached`, untouched: true };
         const done = job.kind === 'clone' ? postgres.clone(source.postgres) : postgres.rewind(source.postgres);
         return done ? ok : fail(`${job.source.member} is no primary`);
       }
@@ -367,7 +386,7 @@ export class World {
   }
 
   #reach(a: Member, b: Member): boolean {
-    return a.connected && b.connected;
+    return a.connected && b.connected && a.linked && b.linked;
   }
 
   #flowOfWal(): void {
