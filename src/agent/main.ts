@@ -16,8 +16,9 @@ import type { Postgres } from '../ports/postgres.ts';
 import { findBinaries, majorOfDirectory } from '../postgres/binaries.ts';
 import { managePostgres } from '../postgres/instance.ts';
 import { chooseOsUser } from '../postgres/os-user.ts';
-import { createRuntime, type Runtime, type World } from './runtime.ts';
+import { createRuntime, type Runtime } from './runtime.ts';
 import { postgresOptions, prefixOf, selfOf, stateDirectoryOf } from './setup.ts';
+import type { World } from './world.ts';
 
 /** A DCS call that is not answered in this time has failed: short enough for three renewals before a deadline. */
 const dcsTimeoutMs = 1500;
