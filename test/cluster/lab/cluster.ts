@@ -1,0 +1,230 @@
+/** Three members and a monitor, each on a host of its own, with a writer for each database host. */
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { addClientAddress, clientWords, createNetwork, type Host, type Network } from './host.ts';
+
+const launcher = resolve(import.meta.dirname, '../../../bin/pgherd');
+export const binDir = '/usr/lib/postgresql/15/bin';
+export const ttlMs = 10_000;
+
+export interface MemberSeen {
+  readonly name: string;
+  readonly role: string;
+  readonly state: string;
+  readonly timeline?: number;
+  readonly rule?: string;
+}
+
+export interface Acknowledged {
+  readonly host: string;
+  readonly number: number;
+  /** CLOCK_MONOTONIC, shared by all processes of the machine. */
+  readonly atMs: number;
+}
+
+export interface Lab {
+  readonly network: Network;
+  readonly monitor: Host;
+  readonly hosts: readonly Host[];
+  readonly start: (host: Host) => void;
+  readonly startMonitor: () => void;
+  readonly dataDir: (host: Host) => string;
+  readonly config: (host: Host) => string;
+  readonly log: (host: Host) => string;
+  /** What some agent says of the cluster; undefined while none answers. */
+  readonly look: () => readonly MemberSeen[] | undefined;
+  readonly leader: () => Host | undefined;
+  readonly waitFor: (what: string, condition: () => boolean, withinMs: number) => Promise<number>;
+  /** One leader that runs, and every other one of `hosts` streams. */
+  readonly healthy: (count?: number) => boolean;
+  readonly sql: (host: Host, statement: string) => string;
+  readonly pgherd: (host: Host, ...words: string[]) => string;
+  readonly postmaster: (host: Host) => number;
+  readonly startWriters: (inside?: Host) => void;
+  readonly acknowledged: () => readonly Acknowledged[];
+  readonly stopWriters: () => void;
+  readonly end: () => Promise<void>;
+}
+
+export function nowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** Three database hosts and a monitor's, powered on, configured; nothing runs on them yet. */
+export async function createLab(dcs: Readonly<Record<string, unknown>> = {}): Promise<Lab> {
+  const folder = mkdtempSync(join(tmpdir(), 'pgherd-lab-'));
+  chmodSync(folder, 0o755);
+  const network = createNetwork(folder);
+  addClientAddress(network);
+  const hosts = ['n1', 'n2', 'n3'].map((name) => network.host(name));
+  const monitor = network.host('m');
+  for (const host of [...hosts, monitor]) await host.powerOn();
+  for (const host of hosts) writeConfig(host, monitor, dcs);
+  return labOf(network, hosts, monitor);
+}
+
+function writeConfig(host: Host, monitor: Host, dcs: Readonly<Record<string, unknown>>): void {
+  const config = {
+    scope: 'lab',
+    name: host.name,
+    restapi: { listen: `${host.address}:8008`, connect_address: `${host.address}:8008` },
+    monitor: { uri: `postgres://pgherd@${monitor.address}:5433/pgherd` },
+    bootstrap: { dcs, initdb: [{ encoding: 'UTF8' }, { locale: 'C' }] },
+    postgresql: {
+      listen: `${host.address}:5432`,
+      connect_address: `${host.address}:5432`,
+      data_dir: join(host.disk, 'pg', 'data'),
+      bin_dir: binDir,
+      authentication: {
+        superuser: { username: 'postgres', password: 'x' },
+        replication: { username: 'replicator', password: 'x' },
+        rewind: { username: 'rewinder', password: 'x' },
+      },
+      parameters: { unix_socket_directories: '', shared_buffers: '32MB' },
+    },
+  };
+  writeFileSync(join(host.disk, 'pgherd.yml'), stringify(config));
+}
+
+function labOf(network: Network, hosts: readonly Host[], monitor: Host): Lab {
+  const dataDir = (host: Host): string => join(host.disk, 'pg', 'data');
+  const config = (host: Host): string => join(host.disk, 'pgherd.yml');
+  const inside = (words: readonly string[]): string =>
+    execFileSync('ip', clientWords(network, words), {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 60_000,
+    });
+  const look = (): readonly MemberSeen[] | undefined => {
+    for (const host of hosts) {
+      try {
+        const answer = inside(['curl', '-s', '-m', '0.5', `http://${host.address}:8008/cluster`]);
+        const parsed: { members: readonly MemberSeen[] } = JSON.parse(answer);
+        return parsed.members;
+      } catch {
+        // The next one may answer.
+      }
+    }
+    return undefined;
+  };
+  const leader = (): Host | undefined => {
+    const name = look()?.find((member) => member.role === 'leader' && member.state === 'running')?.name;
+    return hosts.find((host) => host.name === name);
+  };
+  const writers = createWriters(network, hosts);
+  const lab: Lab = {
+    network,
+    monitor,
+    hosts,
+    dataDir,
+    config,
+    look,
+    leader,
+    start: (host) => host.start([launcher, 'agent', config(host)], 'agent.log'),
+    startMonitor: () =>
+      monitor.start(
+        [
+          launcher,
+          'monitor',
+          '--pgdata',
+          join(monitor.disk, 'monitor'),
+          '--listen',
+          `${monitor.address}:5433`,
+          '--auth',
+          'trust',
+        ],
+        'monitor.log',
+      ),
+    log: (host) => readFileSync(join(host.disk, 'agent.log'), 'utf8'),
+    async waitFor(what, condition, withinMs) {
+      const began = nowMs();
+      while (nowMs() - began < withinMs) {
+        if (condition()) return nowMs() - began;
+        await sleep(50);
+      }
+      throw new Error(`not within ${withinMs} ms: ${what}\n${JSON.stringify(look())}\n${lastWords(hosts)}`);
+    },
+    healthy: (count = hosts.length) => {
+      const seen = look() ?? [];
+      const leaders = seen.filter((member) => member.role === 'leader' && member.state === 'running');
+      return leaders.length === 1 && seen.filter((member) => member.state === 'streaming').length === count - 1;
+    },
+    sql: (host, statement) =>
+      inside([
+        'psql',
+        `host=${host.address} port=5432 user=postgres password=x dbname=postgres connect_timeout=3`,
+        '-XAtqc',
+        statement,
+      ]).trim(),
+    pgherd: (host, ...words) => host.run([launcher, '-c', config(host), ...words]),
+    postmaster(host) {
+      const inner = readFileSync(join(dataDir(host), 'postmaster.pid'), 'utf8').split('\n')[0];
+      const found = host
+        .pids(`-D ${dataDir(host)}`)
+        .find((pid) => readFileSync(`/proc/${pid}/status`, 'utf8').includes(`NSpid:\t${pid}\t${inner}\n`));
+      if (found === undefined) throw new Error(`${host.name} has no postmaster`);
+      return found;
+    },
+    ...writers,
+    async end() {
+      writers.stopWriters();
+      await network.destroy();
+      rmSync(network.folder, { recursive: true, force: true });
+    },
+  };
+  return lab;
+}
+
+function lastWords(hosts: readonly Host[]): string {
+  return hosts
+    .map(
+      (host) =>
+        `--- ${host.name}\n${readFileSync(join(host.disk, 'agent.log'), 'utf8').split('\n').slice(-15).join('\n')}`,
+    )
+    .join('\n');
+}
+
+/** One writer a host, so that two hosts that take writes at the same time are seen. */
+function createWriters(
+  network: Network,
+  hosts: readonly Host[],
+): Pick<Lab, 'startWriters' | 'acknowledged' | 'stopWriters'> {
+  const output = join(network.folder, 'writers');
+  mkdirSync(output, { recursive: true });
+  const running: { readonly kill: () => void }[] = [];
+  const script = join(import.meta.dirname, 'writer.ts');
+  let round = 0;
+  return {
+    startWriters(inside) {
+      round += 1;
+      hosts.forEach((host, index) => {
+        const file = join(output, `${host.name}.${round}`);
+        writeFileSync(file, '');
+        const words = [process.execPath, script, host.address, '5432', String((round * 10 + index) * 10_000_000), file];
+        if (inside === host) host.start(words, 'writer.log');
+        else {
+          const child = spawn('ip', clientWords(network, words), { stdio: 'ignore' });
+          running.push({ kill: () => void child.kill('SIGKILL') });
+        }
+      });
+    },
+    acknowledged() {
+      const rows: Acknowledged[] = [];
+      for (const name of readdirSync(output)) {
+        for (const line of readFileSync(join(output, name), 'utf8').split('\n')) {
+          const [number, atMs] = line.split(' ');
+          if (number && atMs) rows.push({ host: name.split('.')[0] ?? '', number: Number(number), atMs: Number(atMs) });
+        }
+      }
+      return rows.toSorted((a, b) => a.atMs - b.atMs);
+    },
+    stopWriters() {
+      for (const one of running.splice(0)) one.kill();
+      for (const host of hosts) for (const pid of host.pids('writer.ts')) process.kill(pid, 'SIGKILL');
+    },
+  };
+}

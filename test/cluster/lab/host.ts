@@ -1,0 +1,197 @@
+/**
+ * Hosts on one machine: each has its own network, PID and mount namespace, joined by a bridge.
+ * Power-off = the link first (so that nothing says goodbye), then SIGKILL of everything; power-on = a new network
+ * namespace without old connections, and a new PID 1. Everything is addressed by names made for this run.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Network {
+  readonly tag: string;
+  readonly folder: string;
+  readonly host: (name: string) => Host;
+  readonly destroy: () => Promise<void>;
+}
+
+export interface Host {
+  readonly name: string;
+  readonly address: string;
+  /** Its disk: survives a power-off. */
+  readonly disk: string;
+  readonly powerOn: () => Promise<void>;
+  readonly powerOff: () => void;
+  readonly linkDown: () => void;
+  readonly linkUp: () => void;
+  /** A daemon; its output goes to `<disk>/<log>`. */
+  readonly start: (words: readonly string[], log: string) => void;
+  /** A command to its end; its output. Throws when it fails: then the test is at its end too. */
+  readonly run: (words: readonly string[]) => string;
+  /** SIGKILL of every process whose command line contains `text`, until none is left. */
+  readonly kill: (text: string) => Promise<void>;
+  /** The outer pids of the host's processes whose command line contains `text`. */
+  readonly pids: (text: string) => readonly number[];
+}
+
+function command(program: string, ...words: string[]): string {
+  return execFileSync(program, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function quietly(program: string, ...words: string[]): void {
+  try {
+    command(program, ...words);
+  } catch {
+    // It was not there.
+  }
+}
+
+/** A bridge of its own, in a namespace of its own for the tests' clients. */
+export function createNetwork(folder: string): Network {
+  const tag = `pgh${process.pid % 100_000}`;
+  const bridge = `${tag}-br`;
+  const hosts: { readonly host: Host; readonly destroy: () => void }[] = [];
+  command('ip', 'netns', 'add', bridge);
+  command('ip', '-n', bridge, 'link', 'add', 'br0', 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0');
+  command('ip', '-n', bridge, 'link', 'set', 'br0', 'up');
+  return {
+    tag,
+    folder,
+    host(name) {
+      const made = createHost(folder, tag, name, hosts.length + 1);
+      hosts.push(made);
+      return made.host;
+    },
+    async destroy() {
+      for (const one of hosts) one.destroy();
+      quietly('ip', 'netns', 'del', bridge);
+      await sleep(0);
+    },
+  };
+}
+
+function createHost(
+  folder: string,
+  tag: string,
+  name: string,
+  number: number,
+): { readonly host: Host; readonly destroy: () => void } {
+  const bridge = `${tag}-br`;
+  const namespace = `${tag}-${name}`;
+  const port = `p-${name}`;
+  const address = `10.83.7.${10 + number}`;
+  const disk = join(folder, name);
+  let unshare: ChildProcess | undefined;
+  let init = 0;
+
+  const killAll = (): void => {
+    if (init !== 0) process.kill(init, 'SIGKILL');
+    init = 0;
+    unshare = undefined;
+  };
+  const inside = (words: readonly string[]): readonly string[] => [
+    '-t',
+    String(init),
+    '-n',
+    '-m',
+    '-p',
+    '--',
+    ...words,
+  ];
+  const setLink = (state: 'up' | 'down'): void => void command('ip', '-n', bridge, 'link', 'set', port, state);
+
+  const host: Host = {
+    name,
+    address,
+    disk,
+    async powerOn() {
+      mkdirSync(disk, { recursive: true });
+      quietly('ip', '-n', bridge, 'link', 'del', port);
+      quietly('ip', 'netns', 'del', namespace);
+      command('ip', 'netns', 'add', namespace);
+      command('ip', '-n', bridge, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+      command('ip', '-n', bridge, 'link', 'set', port, 'master', 'br0', 'up');
+      command('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+      command('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+      command('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
+      // PID 1: a shell reaps whatever is orphaned.
+      const idle = 'trap : CHLD; while :; do sleep 3600 & wait $!; done';
+      unshare = spawn(
+        'ip',
+        ['netns', 'exec', namespace, 'unshare', '-m', '-p', '-f', '--kill-child', '--mount-proc', 'bash', '-c', idle],
+        {
+          stdio: 'ignore',
+        },
+      );
+      init = await childOf(unshare.pid ?? 0);
+    },
+    powerOff() {
+      setLink('down');
+      killAll();
+    },
+    linkDown: () => setLink('down'),
+    linkUp: () => setLink('up'),
+    start(words, log) {
+      const out = openSync(join(disk, log), 'a');
+      spawn('nsenter', inside(['setsid', ...words]), { stdio: ['ignore', out, out], detached: true }).unref();
+      closeSync(out);
+    },
+    run: (words) => command('nsenter', ...inside(words)),
+    async kill(text) {
+      for (let round = 0; round < 200; round += 1) {
+        const pids = init === 0 ? [] : pidsIn(init, text);
+        if (pids.length === 0) return;
+        for (const pid of pids) quietly('kill', '-9', String(pid));
+        await sleep(10);
+      }
+      throw new Error(`${name}: ${text} does not end`);
+    },
+    pids: (text) => (init === 0 ? [] : pidsIn(init, text)),
+  };
+  const destroy = (): void => {
+    killAll();
+    quietly('ip', 'netns', 'del', namespace);
+  };
+  return { host, destroy };
+}
+
+/** PID 1 of the new namespace, as it is called outside. */
+async function childOf(parent: number): Promise<number> {
+  for (let attempt = 0; attempt < 500; attempt += 1) {
+    try {
+      const [child] = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').split(' ');
+      if (child && readFileSync(`/proc/${child}/comm`, 'utf8').trim() === 'bash') return Number(child);
+    } catch {
+      // Not yet.
+    }
+    await sleep(10);
+  }
+  throw new Error('a host did not come up');
+}
+
+function pidsIn(init: number, text: string): readonly number[] {
+  const space = readlinkSync(`/proc/${init}/ns/pid`);
+  const found: number[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (readlinkSync(`/proc/${name}/ns/pid`) !== space) continue;
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      if (words.includes(text) && !words.startsWith('nsenter')) found.push(Number(name));
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return found;
+}
+
+/** Runs a program of the tests in the bridge's namespace, from where every host can be reached. */
+export function clientWords(network: Network, words: readonly string[]): readonly string[] {
+  return ['netns', 'exec', `${network.tag}-br`, ...words];
+}
+
+/** Gives the clients' side of the bridge an address. */
+export function addClientAddress(network: Network): void {
+  command('ip', '-n', `${network.tag}-br`, 'addr', 'add', '10.83.7.250/24', 'dev', 'br0');
+  command('ip', '-n', `${network.tag}-br`, 'link', 'set', 'lo', 'up');
+}
