@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { ClusterAnswer } from '../api/answers.ts';
 import { askMember, command } from '../api/client.ts';
+import { formatLsn, lsn } from '../core/lsn.ts';
 import { startProgram } from './processes.ts';
 
 export const memberNames = ['pg1', 'pg2', 'pg3'] as const;
@@ -108,6 +109,16 @@ export async function look(cluster: DemoCluster): Promise<ClusterAnswer | undefi
     return outcome.ok ? outcome.answer : Promise.reject(new Error(outcome.error));
   });
   return await Promise.any(asked).catch(() => undefined);
+}
+
+/** How far the leader has written, in its own words. */
+export async function writtenBy(cluster: DemoCluster, seen: ClusterAnswer | undefined): Promise<string | undefined> {
+  const leader = cluster.members.find((member) => member.name === (seen && leaderOf(seen)));
+  if (leader === undefined) return undefined;
+  const outcome = await askMember(leader.apiUrl, '/patroni', { timeoutMs: 400 });
+  const xlog: unknown = outcome.ok ? outcome.answer['xlog'] : undefined;
+  if (typeof xlog !== 'object' || xlog === null || !('location' in xlog)) return undefined;
+  return typeof xlog.location === 'number' ? formatLsn(lsn(xlog.location)) : undefined;
 }
 
 /** A planned hand-over, by the API of the present leader. */

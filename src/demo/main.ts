@@ -15,6 +15,7 @@ import {
   startMonitor,
   switchOver,
   waitFor,
+  writtenBy,
 } from './cluster.ts';
 import { killAll, killMember } from './processes.ts';
 import { createScreen, type Screen } from './screen.ts';
@@ -166,9 +167,10 @@ function keepDrawing(cluster: DemoCluster, screen: Screen): { writer: Writer | u
   const timer = setInterval(() => {
     if (asking) return;
     asking = true;
-    void look(cluster).then((seen) => {
+    void look(cluster).then(async (seen) => {
+      const written = await writtenBy(cluster, seen);
       asking = false;
-      screen.show(seen, state.writer?.target(), state.writer?.acknowledged.length ?? 0);
+      screen.show(seen, written, state.writer?.target(), state.writer?.acknowledged.length ?? 0);
     });
   }, 250);
   return state;

@@ -7,7 +7,13 @@ export interface Screen {
   tell(text: string): void;
   /** A fact that belongs to the last step. */
   detail(text: string): void;
-  show(seen: ClusterAnswer | undefined, target: string | undefined, acknowledged: number): void;
+  /** `written`: how far the leader has written. */
+  show(
+    seen: ClusterAnswer | undefined,
+    written: string | undefined,
+    target: string | undefined,
+    acknowledged: number,
+  ): void;
   /** The final picture stays. */
   end(): void;
 }
@@ -50,9 +56,9 @@ export function createScreen(live: boolean, write: (text: string) => void): Scre
   return {
     tell: (text) => add(text, true),
     detail: (text) => add(text, false),
-    show(seen, target, acknowledged) {
+    show(seen, written, target, acknowledged) {
       if (!live) return;
-      picture = render(seen, target, acknowledged);
+      picture = render(seen, written, target, acknowledged);
       draw();
     },
     end() {
@@ -61,7 +67,12 @@ export function createScreen(live: boolean, write: (text: string) => void): Scre
   };
 }
 
-function render(seen: ClusterAnswer | undefined, target: string | undefined, acknowledged: number): string {
+function render(
+  seen: ClusterAnswer | undefined,
+  written: string | undefined,
+  target: string | undefined,
+  acknowledged: number,
+): string {
   const head = row({ member: 'Member', role: 'Role', state: 'State', timeline: 'TL', lsn: 'LSN', lag: 'Lag' });
   const rows = (seen?.members ?? []).map((member) => {
     const line = row({
@@ -69,7 +80,7 @@ function render(seen: ClusterAnswer | undefined, target: string | undefined, ack
       role: member.role,
       state: member.state,
       timeline: String(member.timeline ?? ''),
-      lsn: member.lsn ?? '',
+      lsn: member.lsn ?? (member.role === 'leader' ? (written ?? '') : ''),
       lag: member.lag === undefined ? '' : String(member.lag),
     });
     const marked = `${line}${member.name === target ? ' ◀ writes' : ''}`;
