@@ -22,103 +22,113 @@ export interface MemoryDcs extends Dcs {
   settle(): void;
 }
 
-/** Does it to the store, or lets a fault happen to it. */
-type Done = <Outcome>(signal: AbortSignal, run: () => Outcome) => Promise<Outcome | Lost>;
-type Lost = { readonly kind: 'not-sent' | 'unanswered'; readonly error: string };
-
-/** One member's access to `model`; several share a model through `peers`, the set of their `settle`s. */
+/** One member's access to `model`; several share a model through `peers`, the set of their `tell`s. */
 export function createMemoryDcs(
   model: Model<string>,
   now: () => number,
   peers: Set<() => void> = new Set(),
 ): MemoryDcs {
-  let fault: Fault = 'none';
-  let late: (() => void)[] = [];
-  const watches = new Set<{ readonly listener: WatchListener; told: string; telling: boolean }>();
-
-  const timer = setInterval(() => settle(), 5);
-  timer.unref();
-  peers.add(tell);
-
-  // As over a network: never inside the call that caused it, and changes that come together are told as one.
-  function tell(): void {
-    for (const watch of watches) {
-      if (watch.telling || watch.told === version()) continue;
-      watch.telling = true;
-      queueMicrotask(() => {
-        watch.telling = false;
-        if (!watches.has(watch) || fault === 'outage') return;
-        watch.told = version();
-        watch.listener.onSnapshot(snapshotOf(model), now());
-      });
-    }
-  }
-
-  const version = (): string => `${model.storeId} ${model.revision}`;
-
-  function tellAll(): void {
-    for (const peer of peers) peer();
-  }
-
-  function settle(): void {
+  const access: Access = { model, now, peers, watches: new Set(), fault: 'none', late: [] };
+  const settle = (): void => {
     if ((nextEnd(model) ?? Number.POSITIVE_INFINITY) <= now()) expire(model, now());
-    tellAll();
-  }
-
-  const done: Done = async (signal, run) => {
-    await Promise.resolve();
-    if (signal.aborted) return { kind: 'not-sent', error: 'the call was cancelled' };
-    if (fault === 'outage') return { kind: 'not-sent', error: 'the store is not there' };
-    const lost: Lost = { kind: 'unanswered', error: 'the answer was lost' };
-    if (fault === 'lose-request') return lost;
-    if (fault === 'late') {
-      late.push(run);
-      return lost;
-    }
-    const outcome = run();
-    tellAll();
-    return fault === 'lose-reply' ? lost : outcome;
+    tellAll(access);
   };
-
+  const tellMine = (): void => tell(access);
+  const timer = setInterval(settle, 5);
+  timer.unref();
+  peers.add(tellMine);
   return {
     description: 'memory',
-    ...storeCalls(model, now, done),
-    watch(listener) {
-      const watch = { listener, told: '', telling: false };
-      watches.add(watch);
-      if (fault !== 'outage') tell();
-      else queueMicrotask(() => listener.onLost('the store is not there'));
-      return () => void watches.delete(watch);
-    },
+    ...storeCalls(model, now, (signal, run) => done(access, signal, run)),
+    watch: (listener) => watch(access, listener),
     async close() {
       clearInterval(timer);
-      watches.clear();
-      peers.delete(tell);
+      access.watches.clear();
+      peers.delete(tellMine);
     },
-    setFault(next) {
-      if (next === 'outage' && fault !== 'outage') {
-        for (const watch of watches) {
-          watch.told = '';
-          watch.listener.onLost('the store is not there');
-        }
-      }
-      fault = next;
-      tell();
-    },
+    setFault: (fault) => setFault(access, fault),
     applyLate() {
-      const kept = late;
-      late = [];
+      const kept = access.late;
+      access.late = [];
       for (const run of kept) run();
-      tellAll();
+      tellAll(access);
     },
     restart: () => restart(model, now()),
     setStoreId(storeId) {
       model.storeId = storeId;
-      tellAll();
+      tellAll(access);
     },
     settle,
   };
 }
+
+interface Access {
+  readonly model: Model<string>;
+  readonly now: () => number;
+  readonly peers: Set<() => void>;
+  readonly watches: Set<{ readonly listener: WatchListener; told: string; telling: boolean }>;
+  fault: Fault;
+  late: (() => void)[];
+}
+
+// As over a network: never inside the call that caused it, and changes that come together are told as one.
+function tell(access: Access): void {
+  const { model, watches, now } = access;
+  const version = (): string => `${model.storeId} ${model.revision}`;
+  for (const one of watches) {
+    if (one.telling || one.told === version()) continue;
+    one.telling = true;
+    queueMicrotask(() => {
+      one.telling = false;
+      if (!watches.has(one) || access.fault === 'outage') return;
+      one.told = version();
+      one.listener.onSnapshot(snapshotOf(model), now());
+    });
+  }
+}
+
+function tellAll({ peers }: Access): void {
+  for (const peer of peers) peer();
+}
+
+type Lost = { readonly kind: 'not-sent' | 'unanswered'; readonly error: string };
+
+/** Does it to the store, or lets a fault happen to it. */
+async function done<Outcome>(access: Access, signal: AbortSignal, run: () => Outcome): Promise<Outcome | Lost> {
+  await Promise.resolve();
+  if (signal.aborted) return { kind: 'not-sent', error: 'the call was cancelled' };
+  if (access.fault === 'outage') return { kind: 'not-sent', error: 'the store is not there' };
+  const lost: Lost = { kind: 'unanswered', error: 'the answer was lost' };
+  if (access.fault === 'lose-request') return lost;
+  if (access.fault === 'late') {
+    access.late.push(run);
+    return lost;
+  }
+  const outcome = run();
+  tellAll(access);
+  return access.fault === 'lose-reply' ? lost : outcome;
+}
+
+function watch(access: Access, listener: WatchListener): () => void {
+  const mine = { listener, told: '', telling: false };
+  access.watches.add(mine);
+  if (access.fault !== 'outage') tell(access);
+  else queueMicrotask(() => listener.onLost('the store is not there'));
+  return () => void access.watches.delete(mine);
+}
+
+function setFault(access: Access, fault: Fault): void {
+  if (fault === 'outage' && access.fault !== 'outage') {
+    for (const one of access.watches) {
+      one.told = '';
+      one.listener.onLost('the store is not there');
+    }
+  }
+  access.fault = fault;
+  tell(access);
+}
+
+type Done = <Outcome>(signal: AbortSignal, run: () => Outcome) => Promise<Outcome | Lost>;
 
 function storeCalls(
   model: Model<string>,

@@ -34,6 +34,9 @@ function reason({ message, code }: Cause): string {
   switch (code) {
     case '28P01':
       return `the password was not accepted: ${needsPassword}`;
+    case '28000':
+      // No such role, or no line for it in pg_hba.conf.
+      return `${message}: is this the address of a monitor, and does it let this host in?`;
     case '3D000':
       return `${message}: is this the address of a monitor?`;
     case '3F000':

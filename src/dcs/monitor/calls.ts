@@ -60,7 +60,8 @@ export function createCalls(main: Link, second: Link, timeoutMs: number, describ
       };
       // In flight, the link keeps the deadline.
       const late = (): void => {
-        const message = `no connection was free within ${timeoutMs} ms`;
+        // Without any connection the link says the same, a moment later: two texts would take turns.
+        const message = `no ${main.connected ? 'connection was free' : 'answer'} within ${timeoutMs} ms`;
         if (leave()) mine.settle({ kind: 'not-sent', error: describe({ message, code: '' }) });
       };
       const timer = setTimeout(late, timeoutMs);

@@ -69,7 +69,7 @@ export async function openConnection(
   if (outcome !== 'connected') {
     socket.destroy();
     const cause =
-      outcome === 'late' ? { message: `no answer within ${timeoutMs} ms`, code: '' } : causeOf(outcome.error);
+      outcome === 'late' ? { message: `no answer within ${timeoutMs} ms`, code: '' } : notConnected(outcome.error);
     return { ok: false, error: connectError(uri, cause) };
   }
   // A peer that is gone without a word is noticed even when nothing is asked of it.
@@ -95,6 +95,13 @@ export async function openConnection(
       },
     },
   };
+}
+
+/** What closes a connection at once is hardly a monitor; the driver only says that it was closed. */
+function notConnected(error: unknown): Cause {
+  const cause = causeOf(error);
+  if (cause.message !== 'Connection terminated unexpectedly') return cause;
+  return { message: 'it closed the connection without a word: is this the address of a monitor?', code: '' };
 }
 
 function answered(result: QueryResult<Row>): Reply {

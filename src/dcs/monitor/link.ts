@@ -32,93 +32,113 @@ export interface Link {
 const firstBackoffMs = 50;
 const maxBackoffMs = 1000;
 
+/** Not connected before it is needed. */
 export function createLink(options: LinkOptions): Link {
-  let connection: Connection | undefined;
-  let state: 'down' | 'waiting' | 'connecting' | 'ready' | 'busy' | 'closed' = 'down';
-  let backoffMs = 0;
-  let retry: NodeJS.Timeout | undefined;
-  /** Until when (of performance.now) no attempt is made. */
-  let notBefore = 0;
-
-  function down(error: string): void {
-    if (state === 'closed') return;
-    const connected = state === 'ready' || state === 'busy';
-    state = 'down';
-    connection = undefined;
-    backoffMs = Math.min(Math.max(backoffMs * 2, firstBackoffMs), maxBackoffMs);
-    notBefore = performance.now() + backoffMs;
-    options.onDown(error, connected);
-  }
-
-  async function connect(): Promise<void> {
-    state = 'connecting';
-    let mine: Connection | undefined;
-    let endedEarly: string | undefined;
-    const outcome = await openConnection(options.uri, options.timeoutMs, {
-      onNotification: () => options.onNotification?.(),
-      onEnd: (error) => {
-        endedEarly = connectError(options.uri, { message: error, code: '' });
-        if (mine !== undefined && mine === connection) down(endedEarly);
-      },
-    });
-    if (!outcome.ok) return down(outcome.error);
-    mine = outcome.connection;
-    const error = (await setUp(mine, options)) ?? endedEarly;
-    if (isClosed()) return mine.close();
-    if (error !== undefined) {
-      mine.destroy(error);
-      return down(error);
-    }
-    connection = mine;
-    state = 'ready';
-    options.onReady();
-  }
-
-  // A state that changed during an await, which the compiler does not expect.
-  const isClosed = (): boolean => state === 'closed';
-
+  const link: LinkState = {
+    options,
+    state: 'down',
+    connection: undefined,
+    backoffMs: 0,
+    retry: undefined,
+    notBefore: 0,
+  };
   return {
     get ready() {
-      return state === 'ready';
+      return link.state === 'ready';
     },
     get connected() {
-      return state === 'ready' || state === 'busy';
+      return isConnected(link);
     },
     need() {
-      if (state !== 'down') return;
-      state = 'waiting';
-      const waitMs = Math.max(0, notBefore - performance.now());
-      if (waitMs === 0) void connect();
-      else retry = setTimeout(() => void connect(), waitMs);
+      if (link.state !== 'down') return;
+      link.state = 'waiting';
+      const waitMs = Math.max(0, link.notBefore - performance.now());
+      if (waitMs === 0) void connect(link);
+      else link.retry = setTimeout(() => void connect(link), waitMs);
     },
-    async query(query, timeoutMs) {
-      const mine = connection;
-      if (mine === undefined || state !== 'ready') throw new Error('a link was used that is not ready');
-      state = 'busy';
-      const reply = await withDeadline(mine, query, timeoutMs);
-      if (mine === connection) {
-        if (reply.kind === 'lost') {
-          mine.destroy(reply.cause.message);
-          down(connectError(options.uri, reply.cause));
-        } else {
-          backoffMs = 0;
-          state = 'ready';
-          options.onReady();
-        }
-      }
-      return reply;
-    },
+    query: (query, timeoutMs) => ask(link, query, timeoutMs),
     drop(error) {
-      connection?.destroy(error);
-      if (connection !== undefined) down(error);
+      link.connection?.destroy(error);
+      if (link.connection !== undefined) down(link, error);
     },
     close() {
-      state = 'closed';
-      clearTimeout(retry);
-      connection?.close();
-      connection = undefined;
+      link.state = 'closed';
+      clearTimeout(link.retry);
+      link.connection?.close();
+      link.connection = undefined;
     },
   };
+}
+
+interface LinkState {
+  readonly options: LinkOptions;
+  state: 'down' | 'waiting' | 'connecting' | 'ready' | 'busy' | 'closed';
+  connection: Connection | undefined;
+  backoffMs: number;
+  retry: NodeJS.Timeout | undefined;
+  /** Until when (of performance.now) no attempt is made. */
+  notBefore: number;
+}
+
+function isConnected(link: LinkState): boolean {
+  return link.state === 'ready' || link.state === 'busy';
+}
+
+// A state that changed during an await, which the compiler does not expect.
+function isClosed(link: LinkState): boolean {
+  return link.state === 'closed';
+}
+
+function down(link: LinkState, error: string): void {
+  if (isClosed(link)) return;
+  const connected = isConnected(link);
+  link.state = 'down';
+  link.connection = undefined;
+  link.backoffMs = Math.min(Math.max(link.backoffMs * 2, firstBackoffMs), maxBackoffMs);
+  link.notBefore = performance.now() + link.backoffMs;
+  link.options.onDown(error, connected);
+}
+
+async function connect(link: LinkState): Promise<void> {
+  const { options } = link;
+  link.state = 'connecting';
+  let mine: Connection | undefined;
+  let endedEarly: string | undefined;
+  const outcome = await openConnection(options.uri, options.timeoutMs, {
+    onNotification: () => options.onNotification?.(),
+    onEnd: (error) => {
+      endedEarly = connectError(options.uri, { message: error, code: '' });
+      if (mine !== undefined && mine === link.connection) down(link, endedEarly);
+    },
+  });
+  if (!outcome.ok) return down(link, outcome.error);
+  mine = outcome.connection;
+  const error = (await setUp(mine, options)) ?? endedEarly;
+  if (isClosed(link)) return mine.close();
+  if (error !== undefined) {
+    mine.destroy(error);
+    return down(link, error);
+  }
+  link.connection = mine;
+  link.state = 'ready';
+  options.onReady();
+}
+
+async function ask(link: LinkState, query: Query, timeoutMs: number): Promise<Reply> {
+  const mine = link.connection;
+  if (mine === undefined || link.state !== 'ready') throw new Error('a link was used that is not ready');
+  link.state = 'busy';
+  const reply = await withDeadline(mine, query, timeoutMs);
+  if (mine !== link.connection) return reply;
+  if (reply.kind === 'lost') {
+    mine.destroy(reply.cause.message);
+    down(link, connectError(link.options.uri, reply.cause));
+  } else {
+    link.backoffMs = 0;
+    link.state = 'ready';
+    link.options.onReady();
+  }
+  return reply;
 }
 
 async function withDeadline(connection: Connection, query: Query, timeoutMs: number): Promise<Reply> {
