@@ -106,7 +106,7 @@ function progressBody(progress: Progress | undefined): Body | undefined {
 
 function dcsBody(dcs: Report['dcs']): Body | undefined {
   if (dcs.kind === 'connected') return undefined;
-  return { state: dcs.kind, error: dcs.kind === 'lost' ? dcs.error : undefined };
+  return { state: dcs.kind, error: dcs.error };
 }
 
 /* ---------------------------------------------------------------- the cluster */

@@ -141,8 +141,10 @@ function ordered(cluster: ShownCluster, tree: boolean): readonly Placed[] {
   return placed;
 }
 
-/** States in which nothing is to be said of a member. */
-const settled = ['running', 'streaming'];
+/** Nothing is to be said of a member that does its part: a replica that runs and does not stream does not. */
+function isSettled({ role, state }: ShownMember): boolean {
+  return state === 'streaming' || (state === 'running' && (role === 'leader' || role === 'standby_leader'));
+}
 
 function footers(cluster: ShownCluster): readonly string[] {
   const lines = cluster.paused ? [' Maintenance mode: on'] : [];
@@ -156,8 +158,8 @@ function footers(cluster: ShownCluster): readonly string[] {
       if (name !== undefined) lines.push(`${`${word}: `.padStart(26)}${name}`);
     }
   }
-  for (const { name, state, because } of cluster.members) {
-    if (because !== undefined && !settled.includes(state)) lines.push(` ${name}: ${because}`);
+  for (const member of cluster.members) {
+    if (member.because !== undefined && !isSettled(member)) lines.push(` ${member.name}: ${member.because}`);
   }
   return [...lines, ...cluster.unreadable.map((error) => ` unreadable in the DCS: ${error}`)];
 }

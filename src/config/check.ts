@@ -130,11 +130,18 @@ function unknownKey(path: readonly PropertyKey[], name: string): Finding {
   const fields: Fields = path.length === 0 ? schema : (keyAt(schema, path)?.fields ?? {});
   const here = Object.keys(fields);
   const meant = nearest(name, here);
-  const elsewhere = [...keysOf(schema)].find(([known]) => known.endsWith(`.${name}`) || known === name)?.[0];
+  const elsewhere = [...keysOf(schema)]
+    .map(([known]) => known)
+    .find((known) => (known.endsWith(`.${name}`) || known === name) && !isRefused(known));
   let hint = `allowed here: ${here.join(', ')}`;
   if (elsewhere !== undefined) hint = `did you mean ${elsewhere}? Then move it there (${hint})`;
   else if (meant !== undefined) hint = `did you mean ${meant}?`;
   return { path: [...path, name], text: `unknown key; ${hint}; correct it or remove it`, of: 'key' };
+}
+
+/** A place that would itself be refused is no advice. */
+function isRefused(path: string): boolean {
+  return Object.hasOwn(refusedStores, path.split('.')[0] ?? '');
 }
 
 /** Exactly one section names the DCS, and in this version it is the monitor. */

@@ -26,7 +26,7 @@ function editDistance(from: string, to: string): number {
 /** The nearest of `candidates`, if it is near enough to be meant (about a third of its letters). */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.round(word.length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase().replaceAll('-', '_'), candidate.toLowerCase());
     if (distance < bestDistance) {
