@@ -20,86 +20,102 @@ export interface Watch {
 const startingFirstMs = 20;
 const startingLastMs = 200;
 
+/** `look` looks at the instance once. Nothing is looked at before `begin` or `inspect`. */
 export function watchInstance(setup: Setup, look: () => Promise<PostgresStatus>): Watch {
-  let underWay: Promise<PostgresStatus> | undefined;
-  /** Raised by everything that makes a look outdated. */
-  let epoch = 0;
-  let underWayEpoch = -1;
-  let listener: PostgresListener | undefined;
-  let told = '';
-  let closed = false;
-  let timer: NodeJS.Timeout | undefined;
-  let startingMs = startingFirstMs;
-
-  const inspect = async (): Promise<PostgresStatus> => {
-    if (underWay) {
-      if (underWayEpoch === epoch) return underWay;
-      await underWay;
-      return inspect();
-    }
-    underWayEpoch = epoch;
-    const started = look();
-    underWay = started;
-    const status = await started.finally(() => {
-      underWay = undefined;
-    });
-    tell(status);
-    return status;
+  const watch: WatchState = {
+    setup,
+    look,
+    underWay: undefined,
+    epoch: 0,
+    underWayEpoch: -1,
+    listener: undefined,
+    told: '',
+    closed: false,
+    timer: undefined,
+    startingMs: startingFirstMs,
   };
-
-  const tell = (status: PostgresStatus): void => {
-    const text = JSON.stringify(status, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-    if (text === told || closed) return;
-    told = text;
-    listener?.onStatus(status);
-  };
-
-  const turn = async (): Promise<void> => {
-    const status = await inspect();
-    if (closed || !listener) return;
-    let pauseMs = setup.timings.watchMs;
-    if (status.instance.kind === 'starting') {
-      pauseMs = startingMs;
-      startingMs = Math.min(startingMs * 1.25, startingLastMs);
-    } else {
-      startingMs = startingFirstMs;
-    }
-    schedule(pauseMs);
-  };
-
-  const schedule = (pauseMs: number): void => {
-    clearTimeout(timer);
-    if (closed || !listener) return;
-    timer = setTimeout(() => {
-      turn().catch((error: unknown) => {
-        setup.log.warn('inspection-failed', `the inspection failed: ${String(error)}`);
-        schedule(setup.timings.watchMs);
-      });
-    }, pauseMs);
-  };
-
-  const outdated = (): void => {
-    epoch += 1;
-  };
-  const wake = (): void => {
-    outdated();
-    startingMs = startingFirstMs;
-    schedule(0);
-  };
-
   return {
-    inspect,
-    outdated,
-    wake,
-    begin: (newListener) => {
-      listener = newListener;
-      told = '';
-      schedule(0);
+    inspect: () => inspect(watch),
+    outdated: () => outdated(watch),
+    wake: () => {
+      outdated(watch);
+      watch.startingMs = startingFirstMs;
+      schedule(watch, 0);
+    },
+    begin: (listener) => {
+      watch.listener = listener;
+      watch.told = '';
+      schedule(watch, 0);
     },
     close: async () => {
-      closed = true;
-      clearTimeout(timer);
-      if (underWay) await underWay.catch(() => undefined);
+      watch.closed = true;
+      clearTimeout(watch.timer);
+      if (watch.underWay) await watch.underWay.catch(() => undefined);
     },
   };
+}
+
+interface WatchState {
+  readonly setup: Setup;
+  readonly look: () => Promise<PostgresStatus>;
+  underWay: Promise<PostgresStatus> | undefined;
+  /** Raised by everything that makes a look outdated. */
+  epoch: number;
+  underWayEpoch: number;
+  listener: PostgresListener | undefined;
+  told: string;
+  closed: boolean;
+  timer: NodeJS.Timeout | undefined;
+  startingMs: number;
+}
+
+function outdated(watch: WatchState): void {
+  watch.epoch += 1;
+}
+
+async function inspect(watch: WatchState): Promise<PostgresStatus> {
+  if (watch.underWay) {
+    if (watch.underWayEpoch === watch.epoch) return watch.underWay;
+    await watch.underWay;
+    return inspect(watch);
+  }
+  watch.underWayEpoch = watch.epoch;
+  const started = watch.look();
+  watch.underWay = started;
+  const status = await started.finally(() => {
+    watch.underWay = undefined;
+  });
+  tell(watch, status);
+  return status;
+}
+
+function tell(watch: WatchState, status: PostgresStatus): void {
+  const text = JSON.stringify(status, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  if (text === watch.told || watch.closed) return;
+  watch.told = text;
+  watch.listener?.onStatus(status);
+}
+
+async function turn(watch: WatchState): Promise<void> {
+  const status = await inspect(watch);
+  if (watch.closed || !watch.listener) return;
+  let pauseMs = watch.setup.timings.watchMs;
+  if (status.instance.kind === 'starting') {
+    pauseMs = watch.startingMs;
+    watch.startingMs = Math.min(watch.startingMs * 1.25, startingLastMs);
+  } else {
+    watch.startingMs = startingFirstMs;
+  }
+  schedule(watch, pauseMs);
+}
+
+function schedule(watch: WatchState, pauseMs: number): void {
+  clearTimeout(watch.timer);
+  if (watch.closed || !watch.listener) return;
+  watch.timer = setTimeout(() => {
+    turn(watch).catch((error: unknown) => {
+      watch.setup.log.warn('inspection-failed', `the inspection failed: ${String(error)}`);
+      schedule(watch, watch.setup.timings.watchMs);
+    });
+  }, pauseMs);
 }
