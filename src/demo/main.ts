@@ -94,13 +94,8 @@ async function tellStory(cluster: DemoCluster, screen: Screen, signal: AbortSign
     screen.tell(`${first.name} is lost: agent and PostgreSQL are killed, nobody says goodbye`);
     const lostAt = performance.now();
     killMember(cluster.folder, first.name);
-    const hasNew = await waitFor(
-      cluster,
-      (seen) => ![undefined, first.name].includes(leaderOf(seen)),
-      failoverMs,
-      signal,
-    );
-    must(hasNew, 'no other member took over');
+    const isReplaced: Parameters<typeof waitFor>[1] = (seen) => ![undefined, first.name].includes(leaderOf(seen));
+    must(await waitFor(cluster, isReplaced, failoverMs, signal), 'no other member took over');
     must(await enough(writer, writer.acknowledged.length + 100, signal), 'writes did not go on');
     const failoverGap = longestGapMs(writer.acknowledged, lostAt);
     const second = await primary(cluster);
