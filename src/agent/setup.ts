@@ -9,6 +9,7 @@ import type { Clock } from '../ports/host.ts';
 import type { Credentials, PostgresOptions } from '../postgres/options.ts';
 import type { OsUser } from '../postgres/os-user.ts';
 
+/** What the core is told of this member, from its configuration. */
 export function selfOf(config: Config, bootstrapSettings: Settings): Self {
   return {
     name: config.name,
@@ -20,6 +21,7 @@ export function selfOf(config: Config, bootstrapSettings: Settings): Self {
   };
 }
 
+/** What the PostgreSQL adapter is told, from the member's configuration. */
 export function postgresOptions(
   config: Config,
   binDir: string,
@@ -61,6 +63,7 @@ export function stateDirectoryOf(config: Config): string {
   return `${config.postgresql.dataDir}.pgherd`;
 }
 
+/** Where the cluster's keys are in the DCS: `/<namespace>/<scope>/`. */
 export function prefixOf(config: { readonly namespace: string; readonly scope: string }): string {
   return `${config.namespace}/${config.scope}/`;
 }

@@ -69,4 +69,5 @@ export const clusterAnswer = z.looseObject({
 export type MemberAnswer = z.infer<typeof memberAnswer>;
 /** Of `GET /cluster`. */
 export type ClusterAnswer = z.infer<typeof clusterAnswer>;
+/** One member of `GET /cluster`. */
 export type ClusterMemberAnswer = ClusterAnswer['members'][number];

@@ -18,6 +18,7 @@ import { memberFacts, receivedLsnOf, shownTags, syncRoleOf } from './facts.ts';
 /** A JSON object; its keys keep the order in which they were put in. Undefined fields are left out by `toJson`. */
 export type Body = Readonly<Record<string, unknown>>;
 
+/** What bodies tell besides the member's report. */
 export interface Context {
   readonly scope: string;
   /** Wall clock of the last contact with the DCS; undefined = never. */

@@ -6,17 +6,20 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { type ClusterAnswer, clusterAnswer, type MemberAnswer, memberAnswer } from './answers.ts';
 
+/** How long a call may take, and what cancels it. */
 export interface CallOptions {
   /** For all of it: name resolution, connection, request, the last byte of the answer. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
 
+/** No usable answer; `error` says of whom and why. */
 export interface CallFailure {
   readonly ok: false;
   readonly error: string;
 }
 
+/** What can be asked of a member, and what it answers. */
 export interface MemberAnswers {
   readonly '/patroni': MemberAnswer;
   readonly '/cluster': ClusterAnswer;

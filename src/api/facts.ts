@@ -5,6 +5,7 @@ import type { Report } from '../core/report.ts';
 
 type ShownState = MemberState | 'unknown';
 
+/** A member as the REST API shows it. */
 export interface MemberFacts {
   /** Patroni's `state`; `unknown`: said to run, and does not answer. */
   readonly state: ShownState;
@@ -14,11 +15,15 @@ export interface MemberFacts {
   readonly syncRole: SyncRole | undefined;
 }
 
+/** Patroni's words for a standby that commits wait for. */
 export type SyncRole = 'sync_standby' | 'quorum_standby';
 
 /** In these states Patroni asks the instance; in all others state and role are all that it tells. */
 const answeringStates: readonly MemberState[] = ['running', 'restarting', 'starting'];
 
+/**
+ * A member that said it runs and whose instance does not answer is `unknown`, and no health check takes it for well.
+ */
 export function memberFacts(report: Report): MemberFacts {
   const { record, status } = report;
   const instance = status?.instance;
@@ -40,6 +45,7 @@ export function syncRoleOf(rule: Rule | undefined, member: string): SyncRole | u
   return rule.syncCount >= rule.syncStandbys.length ? 'sync_standby' : 'quorum_standby';
 }
 
+/** The cluster's settings; before there are any, those that this member would found it with. */
 export function settingsOf(report: Report): Settings {
   return report.view?.config?.value ?? report.self.bootstrapSettings;
 }

@@ -7,6 +7,7 @@ import type { Instant } from '../core/model.ts';
 import type { Report } from '../core/report.ts';
 import { type MemberFacts, memberFacts, receivedLsnOf, type SyncRole, settingsOf, shownTags } from './facts.ts';
 
+/** 200: send clients here; 503: do not. */
 export type HealthCode = 200 | 503;
 
 /** What a check may look at. */

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { OperatorRequest } from '../core/events.ts';
 
+/** A request for the core, or the answer that refuses it. */
 export type Parsed =
   | { readonly ok: true; readonly request: OperatorRequest }
   | { readonly ok: false; readonly status: number; readonly text: string };
@@ -12,6 +13,7 @@ export type Parsed =
 /** A JSON object: what a body must be. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** What a request is checked against before the core sees it. */
 export interface RequestFacts {
   readonly paused: boolean;
   /** Wall clock, epoch milliseconds: what "in the past" means to an operator. */

@@ -16,12 +16,14 @@ import {
   type RequestFacts,
 } from './requests.ts';
 
+/** What goes back, before it is HTTP. */
 export interface Reply {
   readonly status: number;
   readonly type: 'json' | 'text' | 'empty';
   readonly body: string;
 }
 
+/** What came in, after it was HTTP. */
 export interface Request {
   readonly path: string;
   readonly query: URLSearchParams;
@@ -31,6 +33,7 @@ export interface Request {
   readonly signal: AbortSignal;
 }
 
+/** One line of the API. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
@@ -61,6 +64,7 @@ export function getHealth(agent: Agent, { path, query }: Pick<Request, 'path' | 
   return memberReply(healthCode(path, query, agent.report()), agent);
 }
 
+/** A reply of plain text. */
 export function text(status: number, body: string): Reply {
   return { status, type: 'text', body };
 }

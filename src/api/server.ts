@@ -10,6 +10,7 @@ import type { Agent } from '../ports/agent.ts';
 import type { JsonObject } from './requests.ts';
 import { getHealth, type Reply, type Route, routes, text } from './routes.ts';
 
+/** Where to listen, and for whom. */
 export interface ApiOptions {
   readonly host: string;
   /** 0 = any free one. */
@@ -42,6 +43,7 @@ const defaultLimits: Limits = {
 const maxBodyBytes = 64 * 1024;
 const maxHeaderBytes = 16 * 1024;
 
+/** It listens on `port`, or says why it cannot. */
 export type StartedApi =
   | { readonly ok: true; readonly port: number; readonly close: () => Promise<void> }
   | { readonly ok: false; readonly error: string };

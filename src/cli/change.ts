@@ -10,6 +10,7 @@ import { leaderOf, type ShownCluster, type ShownMember, shownLag } from './shown
 const changeTimeoutMs = 120_000;
 const checkTimeoutMs = 2000;
 
+/** `switchover` and `failover`, as given on the command line. */
 export interface ChangeOptions {
   readonly kind: 'switchover' | 'failover';
   readonly leader: string | undefined;

@@ -14,6 +14,7 @@ const dcsTimeoutMs = 3000;
 /** How long an agent may take. */
 const agentTimeoutMs = 2000;
 
+/** The cluster from the DCS, or from the agents where the DCS does not answer. */
 export type ReadCluster =
   | { readonly ok: true; readonly cluster: ShownCluster; readonly source: 'dcs'; readonly snapshot: Snapshot }
   | { readonly ok: true; readonly cluster: ShownCluster; readonly source: 'rest'; readonly dcsError: string }

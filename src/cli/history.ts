@@ -11,6 +11,7 @@ export type HistoryLine = readonly [
   leader: string | undefined,
 ];
 
+/** A row for each timeline that ended; `time` writes a moment for people. */
 export function historyTable(lines: readonly HistoryLine[], time: (text: string) => string): Table {
   return {
     columns: [

@@ -7,8 +7,10 @@ import { renderCluster } from './rows.ts';
 import { pause } from './show.ts';
 import type { ShownCluster, ShownMember } from './shown-cluster.ts';
 
+/** Patroni's `--role`, for commands to members. */
 export type MemberRoleFilter = 'leader' | 'primary' | 'standby-leader' | 'replica' | 'standby' | 'any';
 
+/** `restart`, as given on the command line. */
 export interface RestartOptions {
   readonly members: readonly string[];
   readonly role: MemberRoleFilter | undefined;
@@ -121,6 +123,7 @@ function leaderLast(members: readonly ShownMember[]): readonly ShownMember[] {
   return [...members.filter((_, at) => !isLeader[at]), ...members.filter((_, at) => isLeader[at])];
 }
 
+/** `reinit`, as given on the command line. */
 export interface ReinitOptions {
   readonly members: readonly string[];
   readonly fromLeader: boolean;

@@ -1,5 +1,6 @@
 /** Where a command prints and what it asks, so that tests need no terminal; and how it fails. */
 
+/** The terminal, or what stands for it. */
 export interface Output {
   /** One or more lines on standard output; a line break is added. */
   print(text: string): void;
@@ -21,6 +22,7 @@ export interface Refusal {
   readonly error: string;
 }
 
+/** Nothing was done, because of `error`. */
 export function refuse(error: string): Refusal {
   return { ok: false, error };
 }

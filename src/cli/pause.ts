@@ -7,6 +7,7 @@ import { withDcs } from './cluster.ts';
 import { type ExitCode, failed, type Output, type Refusal, refuse } from './output.ts';
 import { pause as wait } from './show.ts';
 
+/** `pause` and `resume`, as given on the command line. */
 export interface PauseOptions {
   readonly paused: boolean;
   readonly wait: boolean;

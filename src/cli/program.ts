@@ -8,6 +8,7 @@ import type { Output } from './output.ts';
 import type { ShowOptions } from './show.ts';
 import type { Format } from './table.ts';
 
+/** What commands reach of the process that they run in. */
 export interface Context {
   readonly output: Output;
   readonly environment: Readonly<Record<string, string | undefined>>;

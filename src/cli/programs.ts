@@ -7,6 +7,7 @@ export async function startAgent(configPath: string | undefined): Promise<number
   return runAgent(configPath, stopSignal());
 }
 
+/** `monitor`, as given on the command line. */
 export interface MonitorCommand {
   readonly pgdata: string;
   readonly listen: string;
@@ -19,6 +20,7 @@ export async function startMonitor(options: MonitorCommand, log: (line: string) 
   return runMonitor({ ...options, log, signal: stopSignal() });
 }
 
+/** `demo`, as given on the command line. */
 export interface DemoCommand {
   readonly once: boolean;
   readonly format: 'text' | 'json';

@@ -62,6 +62,7 @@ function hostTexts(members: readonly ShownMember[]): ReadonlyMap<string, string>
   );
 }
 
+/** How `list` and `topology` show a cluster. */
 export interface ListOptions {
   readonly format: Format;
   readonly extended: boolean;

@@ -9,6 +9,7 @@ import { type ListOptions, renderCluster, renderClusters } from './rows.ts';
 import type { ShownCluster } from './shown-cluster.ts';
 import { type Format, render } from './table.ts';
 
+/** `list` and `topology`, as given on the command line. */
 export interface ShowOptions extends ListOptions {
   readonly timestamp: boolean;
   /** Again and again, with this pause; undefined = once. */

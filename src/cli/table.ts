@@ -1,10 +1,13 @@
 /** Rows as text: Patroni's tables, tab-separated values, JSON and YAML, byte for byte as patronictl prints them. */
 import { stringify } from 'yaml';
 
+/** What `--format` allows. */
 export type Format = 'pretty' | 'tsv' | 'json' | 'yaml';
 
+/** A value as machines get it; undefined = nothing is known. */
 export type Cell = string | number | Readonly<Record<string, string | number | boolean>> | undefined;
 
+/** A column of a table, and where it shows. */
 export interface Column {
   readonly name: string;
   /** In pretty tables, where it differs. */
@@ -14,6 +17,7 @@ export interface Column {
   readonly machineOnly?: boolean;
 }
 
+/** Rows before they have a format. */
 export interface Table {
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];

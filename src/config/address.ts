@@ -2,6 +2,7 @@
 import { isIPv6 } from 'node:net';
 import { kind } from './values.ts';
 
+/** A host and its port. */
 export interface Address {
   /** Without brackets. */
   readonly host: string;

@@ -5,6 +5,7 @@ import type { Section } from './key.ts';
 import { file, knownTags } from './schema.ts';
 import { type Data, isData, readBoolean } from './values.ts';
 
+/** A user of PostgreSQL that the agent works as. */
 export interface DatabaseUser {
   readonly username: string;
   readonly password: string | undefined;
@@ -12,6 +13,7 @@ export interface DatabaseUser {
   readonly options: Readonly<Record<string, string>>;
 }
 
+/** A member's configuration, checked, with its defaults. */
 export interface Config {
   readonly scope: string;
   /** Begins with a slash and does not end with one. */

@@ -12,10 +12,12 @@ interface Place {
   readonly column: number;
 }
 
+/** What is wrong, and where. */
 export interface YamlProblem extends Place {
   readonly text: string;
 }
 
+/** A YAML text as data, which knows where everything stood. */
 export interface YamlFile {
   /** undefined: the text is empty. */
   readonly data: unknown;

@@ -5,6 +5,7 @@ import { type Fields, type Key, keysOf } from './key.ts';
 import { file } from './schema.ts';
 import { type Data, isData } from './values.ts';
 
+/** Variables of a process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Variables that are read elsewhere. */
@@ -54,6 +55,7 @@ function readValue(text: string, field: Key<unknown> | undefined): unknown {
   return yaml.ok && (Array.isArray(yaml.file.data) || isData(yaml.file.data)) ? yaml.file.data : text;
 }
 
+/** The configuration after `PATRONI_*` variables. */
 export interface EnvironmentKeys {
   /** The file's data with the variables' values in their places. */
   readonly data: unknown;

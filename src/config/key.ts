@@ -13,6 +13,7 @@ interface KeyDoc {
   readonly harmless?: (value: unknown) => boolean;
 }
 
+/** A key of the configuration file: how it is checked, and its line in the reference. */
 export interface Key<Value> {
   readonly schema: z.ZodType<Value>;
   readonly doc: KeyDoc;
@@ -23,8 +24,10 @@ export interface Key<Value> {
   readonly fields?: Fields;
 }
 
+/** The keys of a section, by their names in the file. */
 export type Fields = Readonly<Record<string, Key<unknown>>>;
 
+/** The data of a section with these keys; all of them may be absent. */
 export type Section<Of extends Fields> = {
   readonly [Name in keyof Of]?: (Of[Name] extends Key<infer Value> ? Value : never) | undefined;
 };

@@ -8,6 +8,7 @@ import { nearest } from './nearest.ts';
 import { refusedStores } from './schema-stores.ts';
 import { type Data, describeFound, isData } from './values.ts';
 
+/** The configuration, or everything that is wrong with it. */
 export type Loaded<Of> =
   | { readonly ok: true; readonly config: Of; readonly warnings: readonly string[] }
   /** Each: `file:line:column: path: what was found; what is allowed; what to do`. */

@@ -7,6 +7,7 @@ import * as z from 'zod';
 /** A map as YAML gives it. */
 export type Data = { readonly [key: string]: unknown };
 
+/** Is it a map of keys? */
 export function isData(value: unknown): value is Data {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -72,6 +73,7 @@ function readNumber(value: unknown): number | undefined {
   return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
 }
 
+/** A whole number within these bounds. */
 export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): Kind<number> {
   const range = max === Number.MAX_SAFE_INTEGER ? `of ${min} or more` : `from ${min} to ${max}`;
   return kind(`a whole number ${range}`, (value) => {
@@ -80,6 +82,7 @@ export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): Kin
   });
 }
 
+/** A number that is not below `min`. */
 export function number(min: number): Kind<number> {
   return kind(`a number of ${min} or more`, (value) => {
     const found = readNumber(value);
@@ -113,6 +116,7 @@ export function duration(minS: number, maxS: number = 31_536_000): Kind<number> 
   });
 }
 
+/** One of these words, in any case. */
 export function oneOf<const Words extends readonly string[]>(words: Words): Kind<Words[number]> {
   return kind(`one of ${words.join(', ')}`, (value) => {
     const word = readText(value)?.toLowerCase();

@@ -10,6 +10,7 @@ import type { Goal } from './rules/rule.ts';
 import type { PendingTransaction, State } from './state.ts';
 import { announcePosition, found, recordTerm, release, setFailover, take } from './transactions.ts';
 
+/** The state with what was asked for noted in it, and the asking. */
 export interface Acted {
   readonly state: State;
   readonly effects: readonly Effect[];
@@ -18,6 +19,9 @@ export interface Acted {
 /** How long an unanswered lease request blocks the next one. The adapters answer sooner. */
 const leaseRequestMs = 5000;
 
+/**
+ * `at`: wall-clock time for texts. What cannot be done now (an answer is awaited) is left out: the rule matches again.
+ */
 export function act(facts: Facts, goal: Goal, at: string): Acted {
   const { state } = facts;
   switch (goal.kind) {

@@ -3,6 +3,7 @@ import { isEligible } from './election.ts';
 import type { Facts } from './facts.ts';
 import { formatLsn, type Lsn, lagBytes, lsnZero } from './lsn.ts';
 
+/** A replica as the primary knows it. */
 export interface ReplicaCandidate {
   readonly member: string;
   /** Why not; undefined when it could. */

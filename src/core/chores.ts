@@ -8,6 +8,7 @@ import { slotChanges } from './slots.ts';
 import type { State } from './state.ts';
 import { publish } from './transactions.ts';
 
+/** As `Acted`: what was asked for is noted in the state. */
 export interface Chores {
   readonly state: State;
   readonly effects: readonly Effect[];
@@ -21,6 +22,7 @@ const slotsEveryMs = 1000;
 /** How long the instance is looked at eagerly; then the regular inspection has to do. */
 const eagerMs = 10_000;
 
+/** What is done under every rule: looking, reading, leases, publishing, slots. */
 export function chores(facts: Facts): Chores {
   const effects: Effect[] = [];
   let { state } = facts;

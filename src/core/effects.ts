@@ -18,6 +18,7 @@ import type {
   TermEntry,
 } from './model.ts';
 
+/** One thing asked of the world. */
 export type Effect =
   | { readonly kind: 'transact'; readonly id: number; readonly transaction: Transaction }
   /** Look at the instance now, instead of at the next regular moment. */
@@ -35,8 +36,10 @@ export type Effect =
   | { readonly kind: 'change-slots'; readonly create: readonly SlotWish[]; readonly drop: readonly string[] }
   | { readonly kind: 'answer'; readonly requestId: string; readonly answer: Answer };
 
+/** A member has two leases: the leader key's, and that of its own record. */
 export type LeasePurpose = 'leader' | 'member';
 
+/** A physical replication slot to be created. */
 export interface SlotWish {
   readonly name: string;
   /** Keep WAL from now on; without it the slot keeps nothing until it is used. */
@@ -91,6 +94,7 @@ export interface Compare {
   readonly modRevision: number;
 }
 
+/** A key's new value; undefined deletes it. */
 export type Write =
   | { readonly key: 'initialize'; readonly value: string }
   | { readonly key: 'config'; readonly value: Settings }
@@ -120,10 +124,12 @@ export function keyOf(write: Write): string {
   return write.key;
 }
 
+/** The key of a member's record. */
 export function memberKey(member: string): string {
   return `members/${member}`;
 }
 
+/** The key of a member's position. */
 export function revokeKey(member: string): string {
   return `revoke/${member}`;
 }

@@ -6,6 +6,7 @@ import { comparePositions } from './position.ts';
 /** How long the positions of members that look alive are waited for. */
 export const electionWaitMs = 500;
 
+/** A member that may take the key, with the position that it made known. */
 export interface Candidate extends Position {
   readonly member: string;
   readonly failoverPriority: number;

@@ -2,6 +2,7 @@
 import type { LeasePurpose } from './effects.ts';
 import type { ClusterView, Durable, Instant, PostgresStatus, Progress } from './model.ts';
 
+/** One thing that the core is told. */
 export type Event =
   /** The agent began. `armedUntil`: the deadline that an earlier agent left with the guard. */
   | { readonly kind: 'started'; readonly durable: Durable | undefined; readonly armedUntil: Instant | undefined }
@@ -50,6 +51,7 @@ export type Event =
     }
   | { readonly kind: 'operator'; readonly requestId: string; readonly request: OperatorRequest };
 
+/** What became of a transaction, as far as this host can know. */
 export type TransactionOutcome =
   | { readonly kind: 'applied'; readonly revision: number }
   /** A compare did not hold. Nothing was written. */
@@ -59,6 +61,7 @@ export type TransactionOutcome =
   /** Sent and not answered: it may have been applied, or may yet be. */
   | { readonly kind: 'unanswered'; readonly error: string };
 
+/** What became of a job; `error` is for people, nothing is decided on its words. */
 export type JobOutcome =
   | { readonly ok: true }
   | {
@@ -68,6 +71,7 @@ export type JobOutcome =
       readonly untouched?: boolean;
     };
 
+/** What people ask a member for, through the REST API or by a signal. */
 export type OperatorRequest =
   | { readonly kind: 'switchover'; readonly leader: string | undefined; readonly candidate: string | undefined }
   | { readonly kind: 'failover'; readonly candidate: string }

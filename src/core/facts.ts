@@ -18,6 +18,7 @@ import type { State } from './state.ts';
 /** What the instance is, in one word. */
 export type InstanceKind = 'unknown' | 'empty' | 'unusable' | 'stopped' | 'starting' | 'silent' | 'primary' | 'replica';
 
+/** All that a rule may look at. */
 export interface Facts {
   readonly state: State;
   readonly now: Instant;
@@ -48,6 +49,7 @@ export interface Facts {
   readonly paused: boolean;
 }
 
+/** The facts of `state` at `now`. They hold for this moment only. */
 export function factsOf(state: State, now: Instant): Facts {
   const { self, view, postgres } = state;
   const settings = view?.config?.value ?? self.bootstrapSettings;
@@ -78,6 +80,7 @@ export function factsOf(state: State, now: Instant): Facts {
   };
 }
 
+/** The DCS says so, on my lease, and by my own count it lives (or the guard is off: pause). */
 export function holdsKey(state: State, now: Instant): boolean {
   const { view, leaderLease, self } = state;
   if (view?.leader === undefined || leaderLease === undefined) return false;

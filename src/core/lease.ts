@@ -29,6 +29,7 @@ export function renewalDueAt(lease: Lease): Instant {
   return lease.validFrom + renewalEveryMs(lease.ttlMs);
 }
 
+/** Five renewals in a TTL. */
 export function renewalEveryMs(ttlMs: number): number {
   return ttlMs / 5;
 }

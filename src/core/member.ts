@@ -26,6 +26,7 @@ import { decide } from './rules.ts';
 import { wakeAt } from './schedule.ts';
 import { initialState, type State } from './state.ts';
 
+/** What one event brought about. */
 export interface Step {
   readonly state: State;
   readonly effects: readonly Effect[];

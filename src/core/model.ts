@@ -20,6 +20,7 @@ export interface Position {
 
 /* ---------------------------------------------------------------- records of the DCS */
 
+/** Whether a commit waits for standbys. */
 export type Mode = 'async' | 'sync';
 
 /**
@@ -84,6 +85,7 @@ export type MemberState =
   | 'stopped'
   | 'crashed';
 
+/** Patroni's names of a member's role. */
 export type MemberRole = 'primary' | 'replica' | 'uninitialized' | 'demoted' | 'promoted';
 
 /** Long work under way, for people. */
@@ -93,6 +95,7 @@ export interface Progress {
   readonly totalBytes?: bigint;
 }
 
+/** What the configuration says of a member's fitness to be primary. */
 export interface Tags {
   /** Never a candidate. */
   readonly noFailover: boolean;
@@ -238,6 +241,7 @@ export interface Durable {
 
 /* ---------------------------------------------------------------- PostgreSQL as it is seen */
 
+/** One row of pg_stat_replication. */
 export interface WalSender {
   readonly applicationName: string;
   readonly userName: string;
@@ -249,6 +253,7 @@ export interface WalSender {
   readonly replayLsn: Lsn | undefined;
 }
 
+/** One row of pg_replication_slots. */
 export interface Slot {
   readonly name: string;
   readonly physical: boolean;
@@ -291,12 +296,14 @@ export type Instance =
   | { readonly kind: 'silent'; readonly because: string }
   | RunningInstance;
 
+/** How the instance ended. */
 export interface InstanceExit {
   /** `stopped`: an orderly end (pg_control says "shut down"); `crashed`: any other. */
   readonly kind: 'stopped' | 'crashed';
   readonly because: string;
 }
 
+/** What an instance that takes connections answers. */
 export interface RunningInstance {
   readonly kind: 'running';
   readonly inRecovery: boolean;
@@ -324,6 +331,7 @@ export interface RunningInstance {
   readonly history: readonly TimelineSwitch[];
 }
 
+/** The outcome of one look at the instance. */
 export interface PostgresStatus {
   readonly directory: DataDirectory;
   readonly instance: Instance;

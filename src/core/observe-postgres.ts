@@ -7,6 +7,7 @@ import type { State } from './state.ts';
 /** How long an instance has to run before earlier failures to start it are forgotten. */
 const stableMs = 10_000;
 
+/** The instance was looked at: what changed since the last look, and since when. */
 export function observePostgres(state: State, status: PostgresStatus, now: Instant): State {
   const before = state.postgres?.instance.kind;
   const { instance } = status;

@@ -14,6 +14,7 @@ import { applyTransaction } from './view.ts';
 const transactionRetryMs = 200;
 const readRetryMs = 500;
 
+/** `event` folded into the state. Nothing is decided here; a late or repeated answer is recognised by its number. */
 export function observe(state: State, event: Event, now: Instant): State {
   switch (event.kind) {
     case 'started':

@@ -89,6 +89,7 @@ export function differsInKind(a: MemberRecord, b: MemberRecord): boolean {
   return kindText(a) !== kindText(b);
 }
 
+/** In what changes all the time: such a change may wait for its turn. */
 export function differsInPosition(a: MemberRecord, b: MemberRecord): boolean {
   return (
     a.lsn !== b.lsn ||

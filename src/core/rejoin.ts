@@ -6,6 +6,7 @@ import { formatLsn, type Lsn } from './lsn.ts';
 import type { Durable, PostgresStatus, Settings, TermEntry } from './model.ts';
 import { entryAfter, entryOf, isOnTimelineOf, lsnOf, originFromHistory } from './position.ts';
 
+/** The way back, and the facts that leave no cheaper one. */
 export type RejoinPath =
   /** Nothing of mine is missing in the history, or it is not known yet: stream, and look again. */
   | { readonly kind: 'follow' }
@@ -17,6 +18,7 @@ export type RejoinPath =
 /** After this many failed rewinds the member is cloned anew. */
 export const rewindsMax = 6;
 
+/** What the way back depends on. */
 export interface RejoinInput {
   readonly durable: Durable;
   readonly postgres: PostgresStatus;

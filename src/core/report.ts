@@ -4,6 +4,7 @@ import type { ClusterView, Instant, MemberRecord, PostgresStatus, Self } from '.
 import { memberRecord } from './publish.ts';
 import type { State } from './state.ts';
 
+/** A member's account of itself, as of one moment. */
 export interface Report {
   readonly self: Self;
   /** What this member publishes under `members/<name>`. */

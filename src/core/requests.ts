@@ -116,6 +116,7 @@ function refuseReinit(f: Facts, force: boolean): Answer | undefined {
 
 /* ---------------------------------------------------------------- what is waited for */
 
+/** As `Acted`: what was asked for is noted in the state. */
 export interface Served {
   readonly state: State;
   readonly effects: readonly Effect[];

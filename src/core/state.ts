@@ -4,6 +4,7 @@ import type { Lease } from './lease.ts';
 import type { ClusterView, Durable, Instant, PostgresStatus, Progress, Self } from './model.ts';
 import type { Ground } from './transactions.ts';
 
+/** All of a member's memory, but for what `Durable` keeps on disk. */
 export interface State {
   readonly self: Self;
   readonly durable: Durable;
@@ -85,6 +86,7 @@ export interface State {
   readonly ruleSince: Instant;
 }
 
+/** Sent, and not answered yet. */
 export interface PendingTransaction {
   readonly id: number;
   readonly transaction: Transaction;
@@ -93,6 +95,7 @@ export interface PendingTransaction {
   readonly leaseId?: string;
 }
 
+/** Begun, and not finished yet. */
 export interface RunningJob {
   readonly id: number;
   readonly job: Job;
@@ -100,6 +103,7 @@ export interface RunningJob {
   readonly progress?: Progress;
 }
 
+/** A kind of job that failed, and when it may be tried again. */
 export interface Failure {
   readonly count: number;
   readonly retryAt: Instant;
@@ -114,6 +118,7 @@ export interface SwitchoverProgress {
   readonly phase: 'checkpoint' | 'stop' | 'release';
 }
 
+/** A restart that an operator waits for. */
 export interface RestartProgress {
   readonly requestId: string;
   readonly phase: 'stop' | 'start';
@@ -137,10 +142,12 @@ export interface PendingRequest {
   readonly waitedMs: number;
 }
 
+/** What a member remembers that has seen nothing. */
 export function emptyDurable(member: string): Durable {
   return { member, maxTerm: 0, maxRuleNumber: 0, rewinding: false, founding: false };
 }
 
+/** Nothing is known and nothing was asked for. */
 export function initialState(self: Self): State {
   return {
     self,

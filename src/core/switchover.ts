@@ -3,6 +3,7 @@ import { candidatesByFlush } from './candidates.ts';
 import type { Facts } from './facts.ts';
 import type { FailoverRequest } from './model.ts';
 
+/** Whether a hand-over can be done, and to whom. */
 export type SwitchoverCheck =
   | { readonly kind: 'go'; readonly candidate: string }
   | { readonly kind: 'refuse'; readonly reason: string };

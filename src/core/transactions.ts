@@ -18,6 +18,7 @@ import type {
 /** On what ground the absent key is taken. */
 export type Ground = 'retake' | 'handover' | 'asynchronous' | 'forced';
 
+/** Who founds a cluster, and with what. */
 export interface Founder {
   readonly member: string;
   readonly leaseId: string;

@@ -3,22 +3,26 @@ import * as z from 'zod';
 import { type Lsn, lsn, parseLsn } from '../core/lsn.ts';
 import { excerpt, isMapping, parseJson } from './json.ts';
 
+/** One thing that is wrong with a value. */
 export interface Issue {
   /** Where in the value: names and indexes, outermost first. */
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
 
+/** A value of the right form, or all that is wrong with it. */
 export type Decoded<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: string; readonly issues: readonly Issue[] };
 
+/** Text from the store, which others write too: whatever it is, this does not throw. */
 export function decodeJson<Value>(text: string, schema: z.ZodType<Value>): Decoded<Value> {
   const parsed = parseJson(text);
   if (!parsed.ok) return { ok: false, error: parsed.error, issues: [{ path: [], message: parsed.error }] };
   return decodeValue(parsed.value, schema);
 }
 
+/** The same for a value that is parsed already. */
 export function decodeValue<Value>(raw: unknown, schema: z.ZodType<Value>): Decoded<Value> {
   const result = schema.safeParse(raw);
   if (result.success) return { ok: true, value: result.data };

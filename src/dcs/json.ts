@@ -14,6 +14,7 @@ declare global {
   }
 }
 
+/** JSON, with integers as they are written: beyond 2^53 they are bigints. */
 export function parseJson(
   text: string,
 ): { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string } {

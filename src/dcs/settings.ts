@@ -13,6 +13,7 @@ import { isMapping } from './json.ts';
 /** The object under `config` (or `bootstrap.dcs`) as it was found. */
 export type RawSettings = Readonly<Record<string, unknown>>;
 
+/** The cluster's settings, or all that is wrong with them. */
 export type DecodedSettings =
   | { readonly ok: true; readonly settings: Settings }
   | { readonly ok: false; readonly error: string; readonly issues: readonly Issue[] };

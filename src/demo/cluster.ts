@@ -14,6 +14,7 @@ export const scope = 'demo';
 /** For the demo's own roles; nothing listens beyond loopback. */
 const password = 'demo';
 
+/** One member, and where it is. */
 export interface DemoMember {
   readonly name: string;
   readonly config: string;
@@ -21,6 +22,7 @@ export interface DemoMember {
   readonly apiUrl: string;
 }
 
+/** The cluster of the story, laid out in its folder. */
 export interface DemoCluster {
   readonly folder: string;
   readonly monitorPort: number;
@@ -74,6 +76,7 @@ export function connectionUri(cluster: DemoCluster): string {
   return `postgres://postgres:${password}@${hosts}/postgres?target_session_attrs=read-write`;
 }
 
+/** How to connect to this very member, whatever its role. */
 export function memberConnection(member: DemoMember): {
   host: string;
   port: number;
@@ -84,6 +87,7 @@ export function memberConnection(member: DemoMember): {
   return { host: '127.0.0.1', port: member.port, user: 'postgres', password, database: 'postgres' };
 }
 
+/** It goes on when the demo ends; `killAll` ends it. */
 export function startMonitor(cluster: DemoCluster): void {
   const { folder, monitorPort } = cluster;
   const words = [
@@ -98,6 +102,7 @@ export function startMonitor(cluster: DemoCluster): void {
   startProgram(words, join(folder, 'monitor.log')).unref();
 }
 
+/** Its agent, which starts PostgreSQL. It goes on when the demo ends; `killAll` ends it. */
 export function startMember(cluster: DemoCluster, member: DemoMember): void {
   startProgram(['agent', member.config], join(cluster.folder, `${member.name}.log`)).unref();
 }
@@ -149,6 +154,7 @@ export async function waitFor(
   return false;
 }
 
+/** The leader, if it runs. */
 export function leaderOf(seen: ClusterAnswer): string | undefined {
   return seen.members.find((member) => member.role === 'leader' && member.state === 'running')?.name;
 }

@@ -22,6 +22,7 @@ import { createScreen, type Screen } from './screen.ts';
 import { judge, type Summary, summaryText } from './summary.ts';
 import { longestGapMs, readBack, startWriter, type Writer } from './writer.ts';
 
+/** `demo`, as given on the command line. */
 export interface DemoOptions {
   /** Clean up and end after the story, also on a terminal. */
   readonly once: boolean;

@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import type { ClusterAnswer, ClusterMemberAnswer } from '../api/answers.ts';
 
+/** Where the story is told. */
 export interface Screen {
   /** A step of the story. */
   tell(text: string): void;
@@ -27,6 +28,7 @@ interface Line {
 const storyLines = 16;
 const widths = { member: 8, role: 9, state: 18, timeline: 4, lsn: 12, lag: 8 } as const;
 
+/** `live`: a terminal, on which the cluster is drawn again and again below the story. */
 export function createScreen(live: boolean, write: (text: string) => void): Screen {
   const began = performance.now();
   const story: Line[] = [];

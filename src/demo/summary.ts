@@ -1,6 +1,7 @@
 /** What the demo has shown, counted. */
 import type { Acknowledgement } from './writer.ts';
 
+/** What the story measured and read back. */
 export interface Findings {
   readonly acknowledged: readonly Acknowledgement[];
   /** What the last primary has. */
@@ -13,6 +14,7 @@ export interface Findings {
   readonly members: readonly { readonly name: string; readonly role: string; readonly state: string }[];
 }
 
+/** The verdict, for people and for programs. */
 export interface Summary {
   readonly ok: boolean;
   readonly json: {
@@ -57,6 +59,7 @@ export function judge(findings: Findings): Summary {
   };
 }
 
+/** The summary for people. */
 export function summaryText({ json, unexplained }: Summary): string {
   const lost =
     json.lost === 0 ? 'none' : `${json.lost} (the last ones before the host was lost: replication is asynchronous)`;

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { type DemoCluster, type DemoMember, memberConnection } from './cluster.ts';
 
+/** A commit that PostgreSQL said was done. */
 export interface Acknowledgement {
   readonly number: number;
   readonly member: string;
@@ -13,6 +14,7 @@ export interface Acknowledgement {
   readonly at: number;
 }
 
+/** A client that writes and keeps count. */
 export interface Writer {
   readonly acknowledged: readonly Acknowledgement[];
   /** Who takes the writes now; undefined while nobody does. */
@@ -30,6 +32,7 @@ interface Session {
   readonly client: Client;
 }
 
+/** Writes one row after the other to whoever is primary, until it is stopped. */
 export function startWriter(cluster: DemoCluster): Writer {
   const acknowledged: Acknowledgement[] = [];
   const stopping = new AbortController();

@@ -12,6 +12,7 @@ import { codeOf } from '../lib/caught.ts';
 import type { Clock, Guard } from '../ports/host.ts';
 import { bootId } from './clock.ts';
 
+/** What the guard stands over, and with which clock. */
 export interface GuardOptions {
   readonly clock: Clock;
   readonly stateDirectory: string;
@@ -25,6 +26,7 @@ const lookEveryMs = 200;
 
 const deadlineForm = z.object({ bootId: z.string(), untilMs: z.number().nullable() });
 
+/** The guard inside the agent: it ends with it, but its deadline does not. */
 export interface InProcessGuard extends Guard {
   /** Stops the timer, as when the agent ends; the deadline stays in the file. */
   close(): void;

@@ -8,6 +8,7 @@ import { codeOf, messageOf } from '../lib/caught.ts';
 import { makeDirectory, type Owner } from '../lib/durable-write.ts';
 import { bootId } from './clock.ts';
 
+/** The directory is ours until `release`, or why it is not. */
 export type StateDirectoryOutcome =
   | { readonly ok: true; readonly release: () => Promise<void> }
   | { readonly ok: false; readonly error: string };

@@ -13,6 +13,7 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { formatLsn, lsn } from '../core/lsn.ts';
 
+/** Least verbose first. */
 export type Level = 'error' | 'warn' | 'info' | 'debug';
 
 /** `text` for people (`color`: on a terminal), `json` for collectors, `journal` for journald. */
@@ -21,6 +22,7 @@ export type Form = 'text' | 'color' | 'json' | 'journal';
 /** bigint: printed as an LSN where the name ends in `lsn`, else as a decimal number. Undefined fields are left out. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** One line for each call; no call waits for whoever reads the log. */
 export interface Log {
   /** `event` is a stable kebab-case name, `text` a sentence for people; what varies goes into `fields`. */
   error(event: string, text: string, fields?: Fields): void;
@@ -35,6 +37,7 @@ export interface Sink {
   write(line: string): boolean;
 }
 
+/** Who speaks, how much, in which form. */
 export interface LogOptions {
   readonly member: string;
   readonly level?: Level;

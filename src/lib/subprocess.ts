@@ -1,6 +1,7 @@
 /** One external program, run to its end: bounded in time, cancellable, its whole process group ended with it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 
+/** A program to be run to its end. */
 export interface ProgramRequest {
   readonly command: string;
   readonly arguments: readonly string[];
@@ -13,6 +14,7 @@ export interface ProgramRequest {
   readonly onErrorLine?: (line: string) => void;
 }
 
+/** How it ended, and what it said. */
 export interface ProgramOutcome {
   /** `cancelled`: by the signal; `late`: by the deadline; `not-run`: it could not be started. */
   readonly kind: 'exited' | 'killed' | 'cancelled' | 'late' | 'not-run';

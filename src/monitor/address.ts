@@ -3,12 +3,14 @@ import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { codeOf, messageOf } from '../lib/caught.ts';
 
+/** What `--listen` says. */
 export interface ListenAddress {
   /** As PostgreSQL's listen_addresses takes it: an address, a name, or `*`. */
   readonly host: string;
   readonly port: number;
 }
 
+/** Reads `HOST:PORT`; an IPv6 address stands in brackets. */
 export function parseListen(
   text: string,
 ): { readonly ok: true; readonly address: ListenAddress } | { readonly ok: false; readonly error: string } {

@@ -9,10 +9,13 @@ import type { Binaries } from '../postgres/binaries.ts';
 import { asOsUser, type OsUser, osUserEnvironment } from '../postgres/os-user.ts';
 import type { ListenAddress } from './address.ts';
 
+/** How members prove who they are. */
 export type Auth = 'trust' | 'scram-sha-256';
 
+/** Done, or why not, for people. */
 export type Done = { readonly ok: true } | { readonly ok: false; readonly error: string };
 
+/** What a directory is to a monitor. */
 export type Found =
   | { readonly kind: 'new' }
   | { readonly kind: 'monitor'; readonly major: number }
@@ -20,6 +23,7 @@ export type Found =
 
 const marker = '# A pgherd monitor. Written at each start: changes here are lost.';
 
+/** Looks and changes nothing: whatever is not a monitor's is left alone. */
 export function examine(pgdata: string): Found {
   try {
     if (readdirSync(pgdata).length === 0) return { kind: 'new' };

@@ -3,6 +3,7 @@ import { Client, escapeLiteral } from 'pg';
 import { type RunSql, upgradeSchema } from '../dcs/monitor/upgrade.ts';
 import { messageOf } from '../lib/caught.ts';
 
+/** Where this monitor's server is reached by its own program. */
 export interface Access {
   readonly socketDirectory: string;
   readonly port: number;

@@ -15,6 +15,7 @@ import { type Auth, configure, create, examine } from './data-directory.ts';
 import { prepareDatabase, whyNotReady } from './database.ts';
 import { lastWords, type Place, reloadServer, runningServer, type Server, startServer, stopServer } from './server.ts';
 
+/** `monitor`, as given on the command line. */
 export interface MonitorProgramOptions {
   /** Created when it is not there. Passwords, socket and log are beside it, in `<pgdata>.pgherd`. */
   readonly pgdata: string;

@@ -15,6 +15,7 @@ import {
   stillThere,
 } from '../postgres/process-table.ts';
 
+/** Where a monitor's PostgreSQL runs, and as whom. */
 export interface Place {
   readonly pgdata: string;
   readonly user: OsUser;
@@ -24,6 +25,7 @@ export interface Place {
   readonly socketDirectory: string;
 }
 
+/** A PostgreSQL that was started. */
 export interface Server {
   readonly process: InstanceProcess;
   readonly hasEnded: () => boolean;

@@ -4,6 +4,7 @@ import type { OperatorRequest } from '../core/events.ts';
 import type { Instant } from '../core/model.ts';
 import type { Report } from '../core/report.ts';
 
+/** The member that an API server speaks for. */
 export interface Agent {
   readonly scope: string;
   report(): Report;

@@ -15,6 +15,7 @@ export interface StoredKey {
   readonly leaseId?: string;
 }
 
+/** All keys of the cluster, at one revision. */
 export interface Snapshot {
   /** Identity of the store: another one means other contents, whatever the revisions say. */
   readonly storeId: string;
@@ -22,6 +23,7 @@ export interface Snapshot {
   readonly keys: ReadonlyMap<string, StoredKey>;
 }
 
+/** Compares and writes; applied as a whole, or refused. */
 export interface StoreTransaction {
   /** `modRevision` 0: the key must be absent. */
   readonly compare: readonly { readonly key: string; readonly modRevision: number }[];
@@ -29,21 +31,25 @@ export interface StoreTransaction {
   readonly write: readonly { readonly key: string; readonly value: string | undefined; readonly leaseId?: string }[];
 }
 
+/** What became of a transaction, as far as this host can know: only `unanswered` may still take effect. */
 export type StoreOutcome =
   | { readonly kind: 'applied'; readonly revision: number }
   | { readonly kind: 'refused' }
   | { readonly kind: 'not-sent'; readonly error: string }
   | { readonly kind: 'unanswered'; readonly error: string };
 
+/** The keys, or why they could not be read. */
 export type ReadOutcome =
   | { readonly kind: 'read'; readonly snapshot: Snapshot }
   | { readonly kind: 'failed'; readonly error: string };
 
+/** What the store said of a lease; after `failed` it may live or not. */
 export type LeaseOutcome =
   | { readonly kind: 'alive'; readonly leaseId: string; readonly ttlMs: number }
   | { readonly kind: 'gone' }
   | { readonly kind: 'failed'; readonly error: string };
 
+/** Who is told what the keys are. */
 export interface WatchListener {
   /**
    * The keys as they are now. Called once at the beginning and after every change (changes may be folded into
@@ -55,6 +61,7 @@ export interface WatchListener {
   onLost(error: string): void;
 }
 
+/** The store as one member reaches it. */
 export interface Dcs {
   /** Where it is, for people; without secrets. */
   readonly description: string;

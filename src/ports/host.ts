@@ -1,6 +1,7 @@
 /** This machine: its clock, what must survive a crash, the guard over the postmaster. */
 import type { Durable, Instant } from '../core/model.ts';
 
+/** The time; leases turn on `now` alone. */
 export interface Clock {
   /** Boot time in milliseconds, suspension included; never set back or forth. */
   now(): Instant;
@@ -8,6 +9,7 @@ export interface Clock {
   wall(): string;
 }
 
+/** What a member remembers over a crash, outside the data directory. */
 export interface DurableStore {
   /** Undefined when there is none; an unreadable one is an error that names the file. */
   load(): Promise<
@@ -17,6 +19,7 @@ export interface DurableStore {
   save(durable: Durable): Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
 }
 
+/** Ends the instance at a deadline, whatever the agent does. */
 export interface Guard {
   /** The deadline that an earlier agent left; undefined when there was none. */
   armedUntil(): Promise<Instant | undefined>;

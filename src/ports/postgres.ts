@@ -6,11 +6,13 @@ import type { Job, SlotWish } from '../core/effects.ts';
 import type { JobOutcome } from '../core/events.ts';
 import type { PostgresStatus, Progress } from '../core/model.ts';
 
+/** Who is told of the instance without asking. */
 export interface PostgresListener {
   /** Called when something changed that the core must know at once: the postmaster died, it takes connections, ... */
   onStatus(status: PostgresStatus): void;
 }
 
+/** The instance of this member. */
 export interface Postgres {
   /**
    * What is there now: directory, process, answers. At most one inspection runs at a time (calls share it).

@@ -4,8 +4,10 @@ import type { Address, SessionOutcome, SessionRequest } from './connection.ts';
 import type { Setup } from './options.ts';
 import type { PidFile } from './process-table.ts';
 
+/** An instance that is there and cannot be asked. */
 export type Unanswered = Extract<Instance, { readonly kind: 'starting' | 'silent' }>;
 
+/** A way to the instance, and how to read its refusals. */
 export interface Access {
   readonly request: SessionRequest;
   /** For people. */

@@ -16,11 +16,13 @@ export function majorOfDirectory(dataDir: string): number | undefined {
   }
 }
 
+/** PostgreSQL's programs of one version. */
 export interface Binaries {
   readonly dir: string;
   readonly major: number;
 }
 
+/** The programs, or where they were looked for in vain. */
 export type BinariesOutcome =
   | { readonly ok: true; readonly binaries: Binaries }
   | { readonly ok: false; readonly error: string };

@@ -17,6 +17,7 @@ import { defaultHbaLines } from './hba.ts';
 import { type Credentials, rewindCredentials, type Setup } from './options.ts';
 import { effectiveParameters, formatParameter, isOurs, stripAutoConf } from './parameters.ts';
 
+/** What the files are to say. */
 export interface Configuration {
   readonly upstream: Endpoint | undefined;
   /** Undefined: of the cluster's settings nothing is known yet. */
@@ -25,6 +26,7 @@ export interface Configuration {
   readonly atLeast: Readonly<Record<string, string>>;
 }
 
+/** What was written, and what goes on the postmaster's command line instead. */
 export interface WrittenConfiguration {
   readonly commandLine: Readonly<Record<string, string>>;
   /** The file's content, as the parameter `pgherd.configuration` shows it: proves that a session has read it. */

@@ -11,12 +11,14 @@ import { Socket } from 'node:net';
 import { Client, type QueryResult } from 'pg';
 import type { Credentials } from './options.ts';
 
+/** Where a server listens. */
 export interface Address {
   /** A host, or the directory of a Unix socket. */
   readonly host: string;
   readonly port: number;
 }
 
+/** A session to be opened, with its deadlines. */
 export interface SessionRequest {
   readonly address: Address;
   readonly credentials: Credentials;
@@ -27,12 +29,15 @@ export interface SessionRequest {
   readonly ordinary?: boolean;
 }
 
+/** Columns by name. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** Rows, or the server's (or the deadline's) words. */
 export type QueryOutcome =
   | { readonly ok: true; readonly rows: readonly Row[] }
   | { readonly ok: false; readonly error: string; readonly code: string | undefined };
 
+/** One connection, which no query outlives. */
 export interface Session {
   /** Replication commands (IDENTIFY_SYSTEM) are possible. */
   readonly replication: boolean;
@@ -46,6 +51,7 @@ export interface Session {
   close(): void;
 }
 
+/** A session, or why there is none. */
 export type SessionOutcome =
   | { readonly ok: true; readonly session: Session }
   /** `code`: the SQLSTATE, or the system's error (ECONNREFUSED); undefined for a missed deadline. */

@@ -12,6 +12,7 @@ export interface FullControlData extends ControlData {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/** pg_control, or why it cannot be read. */
 export type ControlOutcome =
   | { readonly ok: true; readonly control: FullControlData }
   | { readonly ok: false; readonly error: string };

@@ -13,6 +13,7 @@ import { ownerOf } from './config-files.ts';
 import { isEmptyDirectory } from './data-directory.ts';
 import type { Setup } from './options.ts';
 
+/** A place for a new data directory, or why there is none. */
 export type Workplace =
   | {
       readonly ok: true;

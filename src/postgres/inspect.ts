@@ -17,6 +17,7 @@ import { type InstanceProcess, readPidFile, stillThere } from './process-table.t
 import { type RunningMemory, runningInstance, runningMemory } from './running-instance.ts';
 import { lastServerErrors, serverLogSize } from './server-log.ts';
 
+/** What is known of the instance from one look to the next. */
 export interface Inspector {
   /** Looks anew. Bounded by the connect and query deadlines. */
   look(): Promise<PostgresStatus>;

@@ -88,12 +88,15 @@ const seenForm = z.object({
   slots: z.array(z.object({ name: z.string(), physical: z.boolean(), active: z.boolean(), restartLsn: maybeLsn })),
 });
 
+/** The inspection query's answer. */
 export type Seen = z.infer<typeof seenForm>;
 
+/** A value, or why there is none. */
 export type Answer<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly error: string };
 
+/** All that is asked in every look, in one statement. */
 export async function askSeen(session: Session): Promise<Answer<Seen>> {
   const outcome = await session.query(inspectionQuery);
   const text = cell(outcome, 'seen');

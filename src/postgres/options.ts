@@ -14,6 +14,7 @@ export interface Credentials {
 /** Patroni's form of a tool's option: `data-checksums`, or `{ encoding: UTF8 }`. */
 export type ToolOption = string | Readonly<Record<string, string | number | boolean>>;
 
+/** Deadlines and intervals; tests shorten them. */
 export interface Timings {
   readonly connectMs: number;
   readonly queryMs: number;
@@ -42,6 +43,7 @@ export const defaultTimings: Timings = {
   initdbMs: 300_000,
 };
 
+/** What the adapter has to know of the instance that it manages. */
 export interface PostgresOptions {
   /** The member's name: its application_name towards the primary. */
   readonly member: string;
@@ -88,6 +90,7 @@ export interface Setup extends PostgresOptions {
   readonly timings: Timings;
 }
 
+/** The options with their defaults in place. */
 export function setupOf(options: PostgresOptions): Setup {
   const dataDir = join(dirname(options.dataDir), basename(options.dataDir));
   const stateDir = options.stateDir ?? `${dataDir}.pgherd`;

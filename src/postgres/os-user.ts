@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { codeOf, messageOf } from '../lib/caught.ts';
 import type { Owner } from '../lib/durable-write.ts';
 
+/** Whom PostgreSQL runs as. */
 export interface OsUser extends Owner {
   readonly name: string;
   readonly home: string;
@@ -12,6 +13,7 @@ export interface OsUser extends Owner {
   readonly because: string;
 }
 
+/** The user, or why none will do. */
 export type OsUserOutcome =
   | { readonly ok: true; readonly user: OsUser }
   | { readonly ok: false; readonly error: string };

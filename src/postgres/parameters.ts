@@ -84,12 +84,14 @@ export function isOurs(name: string): boolean {
   );
 }
 
+/** What the member's own configuration says of parameters. */
 export interface Member {
   readonly listen: { readonly hosts: readonly string[]; readonly port: number };
   readonly scope: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** Where each parameter goes. */
 export interface EffectiveParameters {
   /** For the postmaster's command line. */
   readonly commandLine: Readonly<Record<string, string>>;

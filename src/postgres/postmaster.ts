@@ -43,6 +43,7 @@ export function lookForInstance(setup: Setup, known: InstanceProcess | undefined
   return { kind: 'orphans', processes };
 }
 
+/** A postmaster that this agent started. */
 export interface SpawnedPostmaster {
   readonly pid: number;
   /** The server log's size before: what follows is this postmaster's. */

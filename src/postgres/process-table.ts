@@ -12,12 +12,14 @@ import { codeOf } from '../lib/caught.ts';
 import type { OsUser } from './os-user.ts';
 import { asOsUser } from './os-user.ts';
 
+/** A process, told apart from a later one with its pid. */
 export interface InstanceProcess {
   readonly pid: number;
   /** In clock ticks since boot; with the pid it names a process for good. */
   readonly startTicks: string;
 }
 
+/** A process as /proc shows it. */
 export interface ProcessFacts extends InstanceProcess {
   readonly parentPid: number;
   /** The kernel's letter: R, S, D, T (stopped by a signal), t (traced), ... Zombies are not reported. */

@@ -7,6 +7,7 @@ import { upstreamOf } from './conninfo.ts';
 import type { Seen } from './inspection-query.ts';
 import type { Setup } from './options.ts';
 
+/** What need not be asked in every look. */
 export interface RunningMemory {
   wants(commandLine: Readonly<Record<string, string>>): void;
   /** Whether the server has read its configuration, or we have other wishes, since the settings were asked for. */
@@ -22,6 +23,7 @@ export interface RunningMemory {
   history(timeline: number): Promise<readonly TimelineSwitch[]>;
 }
 
+/** Nothing is remembered yet. */
 export function runningMemory(setup: Setup): RunningMemory {
   const histories = new Map<number, readonly TimelineSwitch[]>();
   let wanted: Readonly<Record<string, string>> = {};

@@ -4,6 +4,7 @@ import { runProgram } from '../lib/subprocess.ts';
 import type { Setup } from './options.ts';
 import { asOsUser, osUserEnvironment } from './os-user.ts';
 
+/** One of PostgreSQL's programs, to be run to its end. */
 export interface ToolRequest {
   readonly program: string;
   readonly arguments: readonly string[];
@@ -13,6 +14,7 @@ export interface ToolRequest {
   readonly onErrorLine?: (line: string) => void;
 }
 
+/** What it printed, or why it failed. */
 export type ToolOutcome =
   | { readonly ok: true; readonly stdout: string; readonly errorLines: readonly string[] }
   | { readonly ok: false; readonly error: string };

@@ -6,6 +6,7 @@ import type { PostgresStatus } from '../core/model.ts';
 import type { PostgresListener } from '../ports/postgres.ts';
 import type { Setup } from './options.ts';
 
+/** The looks at one instance. */
 export interface Watch {
   /** A look that began after the call, or was under way with nothing done to the instance since it began. */
   inspect(): Promise<PostgresStatus>;

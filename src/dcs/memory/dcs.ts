@@ -9,6 +9,7 @@ import { expire, grantLease, type Model, nextEnd, renewLease, restart, revokeLea
  */
 type Fault = 'none' | 'outage' | 'lose-request' | 'lose-reply' | 'late';
 
+/** A store in memory, and what can be done to it. */
 export interface MemoryDcs extends Dcs {
   /** From now on, until the next `setFault`. */
   setFault(fault: Fault): void;

@@ -18,6 +18,7 @@ interface ModelLease {
   endsAt: number;
 }
 
+/** The whole store. */
 export interface Model<Value> {
   storeId: string;
   revision: number;
@@ -27,6 +28,7 @@ export interface Model<Value> {
   granted: number;
 }
 
+/** As the port's, with values of any kind. */
 export interface ModelTransaction<Value> {
   /** `modRevision` 0: the key must be absent. */
   readonly compare: readonly { readonly key: string; readonly modRevision: number }[];
@@ -34,8 +36,10 @@ export interface ModelTransaction<Value> {
   readonly write: readonly { readonly key: string; readonly value: Value | undefined; readonly leaseId?: string }[];
 }
 
+/** A model answers always. */
 export type ModelOutcome = { readonly kind: 'applied'; readonly revision: number } | { readonly kind: 'refused' };
 
+/** A store without keys, at revision 0. */
 export function createModel<Value>(storeId: string): Model<Value> {
   return { storeId, revision: 0, keys: new Map(), leases: new Map(), granted: 0 };
 }
@@ -83,6 +87,7 @@ export function transact<Value>(
   return { kind: 'applied', revision: model.revision };
 }
 
+/** The new lease's name. */
 export function grantLease<Value>(model: Model<Value>, ttlMs: number, now: number): string {
   model.granted++;
   const leaseId = String(model.granted);
@@ -99,6 +104,7 @@ export function renewLease<Value>(model: Model<Value>, leaseId: string, now: num
   return lease.ttlMs;
 }
 
+/** Ends the lease and deletes its keys; nothing when it has ended already. */
 export function revokeLease<Value>(model: Model<Value>, leaseId: string, now: number): void {
   expire(model, now);
   end(model, leaseId);

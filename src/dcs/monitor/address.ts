@@ -16,6 +16,7 @@ export interface Cause {
   readonly code: string;
 }
 
+/** Whatever was thrown or emitted by a connection, as one cause. */
 export function causeOf(error: unknown): Cause {
   // One error for each address of the host: they say the same.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;

@@ -3,6 +3,7 @@ import type { Cause } from './address.ts';
 import type { Query, Row } from './connection.ts';
 import type { Link } from './link.ts';
 
+/** What became of a call, as far as this host can know. */
 export type CallOutcome =
   | { readonly kind: 'row'; readonly row: Row }
   /** It never left this host, or the server said that it did nothing. */
@@ -17,6 +18,7 @@ interface Call {
   readonly settle: (outcome: CallOutcome) => void;
 }
 
+/** The calls that wait for a link. */
 export interface Calls {
   /** `urgent`: before the others, and over the second connection when the first is not free. */
   call(query: Query, urgent: boolean, signal: AbortSignal): Promise<CallOutcome>;

@@ -3,8 +3,10 @@ import { Socket } from 'node:net';
 import { Client, type QueryResult } from 'pg';
 import { type Cause, causeOf, connectError } from './address.ts';
 
+/** Columns by name. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** What became of one query; of its rows only the first counts. */
 export type Reply =
   | { readonly kind: 'row'; readonly row: Row | undefined }
   /** The server says that it did nothing. */
@@ -12,6 +14,7 @@ export type Reply =
   /** Sent, and no answer that settles it. */
   | { readonly kind: 'lost'; readonly cause: Cause };
 
+/** A prepared statement and its values. */
 export interface Query {
   /** Of the prepared statement: the server parses it once in a connection. */
   readonly name: string;
@@ -19,6 +22,7 @@ export interface Query {
   readonly values: readonly unknown[];
 }
 
+/** One connection to the monitor. */
 export interface Connection {
   /** Call it only when the last query has ended. */
   query(query: Query): Promise<Reply>;
@@ -28,12 +32,14 @@ export interface Connection {
   close(): void;
 }
 
+/** Who is told what comes without being asked for. */
 export interface ConnectionListener {
   onNotification(): void;
   /** Once, however it ends. */
   onEnd(error: string): void;
 }
 
+/** A connection, or why there is none, for people. */
 export type ConnectOutcome =
   | { readonly ok: true; readonly connection: Connection }
   | { readonly ok: false; readonly error: string };

@@ -10,6 +10,7 @@ import { channelPrefix } from './schema.ts';
 import { decodeRead } from './snapshot.ts';
 import { createWatch } from './watch.ts';
 
+/** Which monitor, and which cluster in it. */
 export interface MonitorOptions {
   /** `postgres://pgherd@HOST:PORT/pgherd`; the password may be in it, in PGPASSWORD or in ~/.pgpass. */
   readonly uri: string;

@@ -3,6 +3,7 @@ import { connectError } from './address.ts';
 import { type Connection, openConnection, type Query, type Reply } from './connection.ts';
 import { schemaVersion } from './schema.ts';
 
+/** What to connect to, and who is told of it. */
 export interface LinkOptions {
   readonly uri: string;
   readonly timeoutMs: number;
@@ -15,6 +16,7 @@ export interface LinkOptions {
   onNotification?(): void;
 }
 
+/** One connection at a time, one query at a time. */
 export interface Link {
   /** Connected, set up, and no query under way. */
   readonly ready: boolean;

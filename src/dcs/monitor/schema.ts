@@ -4,6 +4,7 @@
  * SQL stands in a module, not in files of its own, so that the program stays one file when it is bundled.
  */
 
+/** One step of the schema. */
 export interface Migration {
   /** 1, 2, 3, ...: without gaps. */
   readonly version: number;

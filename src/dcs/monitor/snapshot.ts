@@ -11,6 +11,7 @@ const readSchema = z.object({
     .nullable(),
 });
 
+/** The keys, and when to look again. */
 export interface Read {
   readonly snapshot: Snapshot;
   /** Until the next lease may end; Infinity when there is none. */

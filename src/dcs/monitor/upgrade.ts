@@ -3,6 +3,7 @@ import { agentFunctions, type Migration, migrations } from './schema.ts';
 /** Runs SQL as the owner of the monitor's database; rejects with the server's error. */
 export type RunSql = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
+/** Versions before and after; the same when there was nothing to do. */
 export type UpgradeOutcome =
   | { readonly ok: true; readonly from: number; readonly to: number }
   | { readonly ok: false; readonly error: string };

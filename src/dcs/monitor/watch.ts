@@ -9,6 +9,7 @@ import type { Query, Reply } from './connection.ts';
 import type { Link } from './link.ts';
 import { decodeRead } from './snapshot.ts';
 
+/** What to read, over which link, and how often at least. */
 export interface WatchOptions {
   readonly link: Link;
   readonly clock: Clock;
@@ -19,6 +20,7 @@ export interface WatchOptions {
   readonly read: (known: number) => Query;
 }
 
+/** The listeners of one cluster, over one link. */
 export interface Watch {
   add(listener: WatchListener): () => void;
   /** Something changed. */
