@@ -2,9 +2,11 @@
 import { type Lsn, lagBytes, lsn, lsnZero, maxLsnOf, parseLsn } from '../core/lsn.ts';
 import type { ClusterView, MemberRecord, Rule } from '../core/model.ts';
 
+/** Patroni's words for a role in `list`. */
 export type ShownRole = 'leader' | 'standby_leader' | 'sync_standby' | 'quorum_standby' | 'replica';
 type ShownTags = Readonly<Record<string, string | number | boolean>>;
 
+/** A line of `list`, whichever source it comes from. */
 export interface ShownMember {
   readonly name: string;
   readonly host: string;
@@ -31,6 +33,7 @@ export interface ShownMember {
   readonly serverVersion: number | undefined;
 }
 
+/** A cluster as `list` shows it, from the DCS or from the agents. */
 export interface ShownCluster {
   readonly scope: string;
   /** '' while it is being made; undefined when there is none. */
@@ -92,11 +95,17 @@ function fromRecord(name: string, record: MemberRecord, role: ShownRole): ShownM
     pendingReasons: record.pendingRestart,
     scheduledRestart: undefined,
     tags: shownTags(record.tags.all),
-    because: record.because,
+    because: withProgress(record),
     paused: record.pause,
     version: record.version === '' ? undefined : record.version,
     serverVersion: record.serverVersion,
   };
+}
+
+/** `clone from n1 is under way, 310 of 1200 MB`. */
+function withProgress({ because, progress }: MemberRecord): string | undefined {
+  if (progress?.doneBytes === undefined || progress.totalBytes === undefined) return because;
+  return `${because ?? progress.doing}, ${progress.doneBytes / 1_048_576n} of ${progress.totalBytes / 1_048_576n} MB`;
 }
 
 /** After a restart the WAL receiver begins anew, at the start of a segment; what is replayed was received before. */
