@@ -131,7 +131,7 @@ function positionOf(
   return originTerm === undefined ? undefined : { originTerm, lsn };
 }
 
-/** H17: a DCS restored from a backup, or another one, is not believed. */
+/** A DCS restored from a backup, or another one, is not believed. */
 function doubtOf(state: State, view: ClusterView): string | undefined {
   const { durable } = state;
   const rule = view.rule?.value;

@@ -1,6 +1,6 @@
 /**
  * The nouns. Everything here is data: no behaviour, no I/O.
- * The keys of the DCS and their records are those of the failover protocol (docs/protocol in ARCHITECTURE.md).
+ * The keys of the DCS and their records are those of the failover protocol (ARCHITECTURE.md lists them).
  */
 import type { Lsn } from './lsn.ts';
 import type { TimelineSwitch } from './timeline.ts';

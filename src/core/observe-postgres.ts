@@ -117,7 +117,7 @@ function withOriginTerm(facts: Facts): Durable {
   return { ...durable, originTerm: entry.term };
 }
 
-/** H18: a rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. */
+/** A rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. */
 function withoutFloor(facts: Facts): Durable {
   const { durable } = facts.state;
   const { position, running, view } = facts;

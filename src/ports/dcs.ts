@@ -1,5 +1,5 @@
 /**
- * The store that all members trust. One contract test (test/dcs-contract) holds every adapter to this file.
+ * The store that all members trust. One contract test (test/dcs/contract.ts) holds every adapter to this file.
  *
  * The store knows nothing of roles: it keeps keys under the prefix of one cluster, compares revisions, and
  * ends leases. Keys here are relative to the cluster's prefix (`leader`, `members/pg1`).
