@@ -17,6 +17,7 @@ const withoutDcsRules: readonly Rule[] = [
   {
     name: 'serve-reads-without-dcs',
     condition: 'The DCS is away, the instance is down, and its data is of this cluster',
+    does: 'start as replica',
     when: (f) =>
       dcsIsLost(f) &&
       f.instance === 'stopped' &&
@@ -30,6 +31,7 @@ const withoutDcsRules: readonly Rule[] = [
   {
     name: 'dcs-away',
     condition: 'The DCS is away',
+    does: 'wait',
     when: (f) => dcsIsLost(f) && !f.iHold && f.state.shutdown === undefined,
     goal: () => wait,
     because: (f) =>

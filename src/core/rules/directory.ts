@@ -5,6 +5,7 @@ export const directoryRules: readonly Rule[] = [
   {
     name: 'unusable-directory',
     condition: 'The data directory holds something that is not a PostgreSQL data directory',
+    does: 'wait',
     when: (f) => f.instance === 'unusable',
     goal: () => wait,
     because: (f) =>
@@ -13,6 +14,7 @@ export const directoryRules: readonly Rule[] = [
   {
     name: 'unfinished-bootstrap',
     condition: 'The directory was initialised here for a cluster that another member then founded',
+    does: 'set-aside',
     when: (f) => f.foreignSystemId !== undefined && f.state.durable.founding && f.instance === 'stopped',
     goal: () => ({ kind: 'job', job: { kind: 'set-aside' } }),
     because: (f) =>
@@ -21,6 +23,7 @@ export const directoryRules: readonly Rule[] = [
   {
     name: 'foreign-directory',
     condition: 'The data directory belongs to another cluster',
+    does: 'wait',
     when: (f) => f.foreignSystemId !== undefined,
     goal: () => wait,
     because: (f) =>
@@ -29,6 +32,7 @@ export const directoryRules: readonly Rule[] = [
   {
     name: 'dcs-in-doubt',
     condition: 'The DCS knows less than this member has seen of it',
+    does: 'wait',
     when: (f) =>
       f.doubt !== undefined && !isForced(f.view?.failover?.value.candidate, f.self, f.view?.failover?.value.kind),
     goal: () => wait,

@@ -9,6 +9,7 @@ export const followerRules: readonly Rule[] = [
     name: 'follow',
     condition:
       'Another holds the key, the instance runs as a replica of nothing or of somebody else (or the settings changed)',
+    does: 'configure',
     when: (f) =>
       f.instance === 'replica' &&
       f.upstream !== undefined &&
@@ -21,6 +22,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'paused-replica',
     condition: 'The cluster is paused, and another holds the key',
+    does: 'wait',
     when: (f) => f.paused && f.state.restart === undefined && !f.state.stoppedByUs,
     goal: () => wait,
     because: (f) => `the cluster is paused; the instance is ${f.instance}, and is left alone`,
@@ -28,6 +30,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'upstream-unknown',
     condition: 'Another holds the key, but has not said where it is',
+    does: 'wait',
     when: (f) => f.upstream === undefined,
     goal: () => wait,
     because: (f) => `${f.holder} holds the key and is not registered yet`,
@@ -35,6 +38,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'primary-not-ready',
     condition: 'A copy of the primary is needed, and the primary is not ready to be copied',
+    does: 'wait',
     when: (f) => needsCopy(f) && !primaryIsReady(f),
     goal: () => wait,
     because: (f) =>
@@ -43,6 +47,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'diverged-stop',
     condition: 'The instance runs with WAL that is not in the history of the cluster',
+    does: 'fast stop',
     when: (f) => f.instance === 'replica' && (path(f)?.kind === 'rewind' || path(f)?.kind === 'clone'),
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
     because: (f) => pathText(f),
@@ -50,6 +55,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'rewind',
     condition: 'The instance is down and has WAL that is not in the history of the cluster',
+    does: 'rewind',
     when: (f) => f.instance === 'stopped' && path(f)?.kind === 'rewind' && mayTry(f, 'rewind'),
     goal: (f) => (f.upstream === undefined ? wait : { kind: 'job', job: { kind: 'rewind', source: f.upstream } }),
     because: (f) => `${pathText(f)}${attemptText(f, 'rewind')}`,
@@ -57,6 +63,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'clone',
     condition: 'There is no data directory here, or none that can be brought back',
+    does: 'clone',
     when: (f) =>
       (f.instance === 'empty' || f.instance === 'stopped') && path(f)?.kind === 'clone' && mayTry(f, 'clone'),
     goal: (f) => (f.upstream === undefined ? wait : { kind: 'job', job: { kind: 'clone', source: f.upstream } }),
@@ -65,6 +72,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'try-again-later',
     condition: 'Rewinding or cloning failed a moment ago',
+    does: 'wait',
     when: (f) => needsCopy(f),
     goal: () => wait,
     because: (f) => `${pathText(f)}${attemptText(f, path(f)?.kind === 'rewind' ? 'rewind' : 'clone')}`,
@@ -72,6 +80,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'stuck',
     condition: 'The instance has diverged, and the configuration allows no way back',
+    does: 'wait',
     when: (f) => path(f)?.kind === 'stuck',
     goal: () => wait,
     because: (f) => pathText(f),
@@ -79,6 +88,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'start-replica',
     condition: 'Another holds the key, and the instance is down',
+    does: 'start as replica',
     when: (f) => f.instance === 'stopped' && mayTry(f, 'start'),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: f.upstream, settings: f.settings } }),
     because: (f) => `${f.holder} holds the key${attemptText(f, 'start')}`,
@@ -86,6 +96,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'start-again-later',
     condition: 'Another holds the key, the instance is down, and starting it failed a moment ago',
+    does: 'wait',
     when: (f) => f.instance === 'stopped',
     goal: () => wait,
     because: (f) => `the instance does not start${attemptText(f, 'start')}`,
@@ -93,6 +104,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'replicate',
     condition: 'Another holds the key, and the instance streams from it',
+    does: 'wait',
     when: (f) => f.instance === 'replica' && f.running?.replicationState === 'streaming',
     goal: () => wait,
     because: (f) => `following ${f.holder}, the leader in term ${f.rule?.term ?? '?'}`,
@@ -100,6 +112,7 @@ export const followerRules: readonly Rule[] = [
   {
     name: 'replica-starting',
     condition: 'Another holds the key, and the instance is not (yet) streaming',
+    does: 'wait',
     when: () => true,
     goal: () => wait,
     because: (f) => {

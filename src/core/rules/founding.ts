@@ -7,6 +7,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'publish-system-id',
     condition: 'I found the cluster, and its data directory exists',
+    does: 'found (system identifier)',
     when: (f) => founding(f) && f.iHold && f.postgres?.directory.kind === 'present',
     goal: (f) => {
       const { view, postgres } = f;
@@ -18,6 +19,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'initdb',
     condition: 'I found the cluster, and there is no data directory yet',
+    does: 'initdb',
     when: (f) => founding(f) && f.iHold && f.instance === 'empty' && mayTry(f, 'initdb'),
     goal: () => ({ kind: 'job', job: { kind: 'initdb' } }),
     because: (f) => `this member founds the cluster${attemptText(f, 'initdb')}`,
@@ -25,6 +27,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'initdb-failed',
     condition: 'I found the cluster, and initdb failed a moment ago',
+    does: 'wait',
     when: (f) => founding(f) && f.iHold,
     goal: () => wait,
     because: (f) => `initdb failed: ${f.state.failures.get('initdb')?.error ?? 'unknown'}; it is tried again`,
@@ -32,6 +35,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'founder-at-work',
     condition: 'Another member is founding the cluster',
+    does: 'wait',
     when: (f) => founding(f) && f.holder !== undefined && f.holder !== f.self,
     goal: () => wait,
     because: (f) => `${f.holder} is initialising the cluster`,
@@ -39,6 +43,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'standby-without-cluster',
     condition: 'There is no cluster yet, and the data directory here is a standby of something',
+    does: 'wait',
     when: (f) => nothingYet(f) && isStandby(f),
     goal: () => wait,
     because: () =>
@@ -47,6 +52,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'not-a-founder',
     condition: 'There is no cluster yet, and this member may never be primary',
+    does: 'wait',
     when: (f) => nothingYet(f) && (f.state.self.tags.noFailover || f.state.self.tags.failoverPriority <= 0),
     goal: () => wait,
     because: () => 'this member is tagged nofailover: another one has to found the cluster',
@@ -54,6 +60,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'found',
     condition: 'There is no cluster yet (or its founder is gone before anything was written)',
+    does: 'found',
     when: (f) => nothingYet(f) && f.holder === undefined && ['empty', 'stopped', 'primary'].includes(f.instance),
     goal: (f) => ({
       kind: 'found',
@@ -67,6 +74,7 @@ export const foundingRules: readonly Rule[] = [
   {
     name: 'unmanaged-cluster',
     condition: 'The DCS knows the cluster, but it has no rule record',
+    does: 'wait',
     when: (f) => f.rule === undefined,
     goal: () => wait,
     because: (f) =>

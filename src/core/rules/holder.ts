@@ -10,6 +10,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'reclaim-key',
     condition: 'The key is mine on a lease of an earlier life of this agent, and the instance runs as primary',
+    does: 'reclaim',
     when: (f) => isUnknownLease(f) && f.instance === 'primary',
     goal: (f) => ({ kind: 'reclaim', leaseId: f.keyOnUnknownLease ?? '' }),
     because: () => 'the agent was restarted; PostgreSQL went on, and so does its lease',
@@ -17,6 +18,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'give-up-stale-key',
     condition: 'The key is mine on a lease that I gave up, or the instance does not run as primary',
+    does: 'give-up',
     when: (f) => f.keyOnUnknownLease !== undefined && !f.iHold && f.state.ruleTransaction === undefined,
     goal: (f) => ({ kind: 'give-up', leaseId: f.keyOnUnknownLease ?? '' }),
     because: () => 'the key hangs on a lease that is not in use; it is ended and the key taken in a new term',
@@ -24,6 +26,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'lease-uncertain',
     condition: 'The DCS says that the key is mine, but its lease has run out by my own count, or is being given up',
+    does: 'wait',
     when: (f) => f.holder === f.self && !f.iHold,
     goal: () => wait,
     because: (f) =>
@@ -34,6 +37,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'serve-again',
     condition: 'The key is mine, and the instance runs as a replica though it was primary in this very term',
+    does: 'take (retake)',
     when: (f) =>
       f.iHold &&
       f.instance === 'replica' &&
@@ -45,6 +49,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'disarm',
     condition: 'The cluster is paused, and my guard is on',
+    does: 'disarm',
     when: (f) => f.iHold && f.paused && f.rule?.disarmed === false && f.instance === 'primary',
     goal: (f) =>
       f.view === undefined || f.rule === undefined
@@ -55,6 +60,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 're-arm',
     condition: 'The cluster is not paused any more, and the record says that my guard is off',
+    does: 're-arm',
     when: (f) => f.iHold && !f.paused && f.rule?.disarmed === true,
     goal: (f) =>
       f.view === undefined || f.rule === undefined
@@ -65,6 +71,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'promote',
     condition: 'The key is mine, and the instance runs as a replica',
+    does: 'promote',
     when: (f) => f.iHold && f.instance === 'replica' && mayTry(f, 'promote') && !promotionIsHopeless(f),
     goal: () => ({ kind: 'job', job: { kind: 'promote' } }),
     because: (f) => `term ${f.rule?.term ?? '?'} is mine${attemptText(f, 'promote')}`,
@@ -72,6 +79,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'promotion-failed',
     condition: 'The key is mine, promotion failed, and somebody else could serve',
+    does: 'immediate stop',
     when: (f) => f.iHold && f.instance === 'replica' && promotionIsHopeless(f),
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'immediate' } }),
     because: (f) =>
@@ -80,6 +88,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'paused',
     condition: 'The cluster is paused, and the instance does not run as primary',
+    does: 'wait',
     when: (f) =>
       f.iHold && f.paused && f.instance !== 'primary' && f.state.restart === undefined && !f.state.stoppedByUs,
     goal: () => wait,
@@ -88,6 +97,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'provision',
     condition: 'The key is mine, the instance is writable, and the cluster is new',
+    does: 'provision',
     when: (f) =>
       f.iHold && f.instance === 'primary' && f.terms.length === 0 && !f.state.provisioned && mayTry(f, 'provision'),
     goal: () => ({ kind: 'job', job: { kind: 'provision' } }),
@@ -96,6 +106,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'record-term',
     condition: 'The key is mine, the instance is writable, and the term is not in the history yet',
+    does: 'record term',
     when: (f) =>
       f.iHold &&
       f.instance === 'primary' &&
@@ -108,6 +119,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'know-members',
     condition: 'The key is mine, and a member came that the rule does not name',
+    does: 'know members',
     when: (f) => f.iHold && f.instance === 'primary' && newMembers(f).length > 0,
     goal: (f) => {
       if (f.view === undefined || f.rule === undefined) return wait;
@@ -119,6 +131,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'configure-primary',
     condition: 'The key is mine, and the settings changed',
+    does: 'configure',
     when: (f) => f.iHold && f.instance === 'primary' && !isConfigured(f, undefined) && mayTry(f, 'configure'),
     goal: (f) => ({ kind: 'job', job: { kind: 'configure', upstream: undefined, settings: f.settings } }),
     because: (f) => `${configurationMark(f, undefined)}${attemptText(f, 'configure')}`,
@@ -126,6 +139,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'checkpoint-after-promotion',
     condition: 'The key is mine, and no checkpoint followed the promotion yet',
+    does: 'checkpoint',
     when: (f) => f.iHold && f.instance === 'primary' && f.state.checkpointDue && mayTry(f, 'checkpoint'),
     goal: () => ({ kind: 'job', job: { kind: 'checkpoint' } }),
     because: () => 'others can rewind only from a checkpoint on the new timeline',
@@ -133,6 +147,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'lead',
     condition: 'The key is mine, and the instance is writable',
+    does: 'wait',
     when: (f) => f.iHold && f.instance === 'primary',
     goal: () => wait,
     because: (f) => `I hold the leader key in term ${f.rule?.term ?? '?'}`,
@@ -140,6 +155,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'data-lost',
     condition: 'The key is mine, and there is no data directory any more',
+    does: 'release',
     when: (f) => f.iHold && f.instance === 'empty',
     goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
     because: () => 'the data directory is gone',
@@ -147,6 +163,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'stopped-by-hand',
     condition: 'The key is mine, the instance was stopped behind my back, and a replica has all its WAL',
+    does: 'release (handover)',
     when: (f) =>
       f.iHold &&
       stoppedCleanly(f) &&
@@ -160,6 +177,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'start-failed',
     condition: 'The key is mine, the instance does not come back within primary_start_timeout, and a replica can serve',
+    does: 'release',
     when: (f) => f.iHold && f.instance === 'stopped' && tooLongDown(f) && liveCandidates(f).length > 0,
     goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
     because: (f) =>
@@ -168,6 +186,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'promotion-given-up',
     condition: 'The key is mine, the instance was stopped because its promotion failed, and somebody else could serve',
+    does: 'release',
     when: (f) => f.iHold && f.instance === 'stopped' && promotionIsHopeless(f),
     goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
     because: (f) =>
@@ -176,6 +195,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'start-before-promotion',
     condition: 'The key is mine, and the instance is down and is a replica',
+    does: 'start as replica',
     when: (f) => f.iHold && f.instance === 'stopped' && isReplicaDirectory(f) && mayTry(f, 'start'),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: undefined, settings: f.settings } }),
     because: (f) =>
@@ -184,6 +204,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'start-primary',
     condition: 'The key is mine, and the instance is down',
+    does: 'start as primary',
     when: (f) => f.iHold && f.instance === 'stopped' && !isReplicaDirectory(f) && mayTry(f, 'start'),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'primary', upstream: undefined, settings: f.settings } }),
     because: (f) => `${whyDown(f)}; starting it in place loses nothing${attemptText(f, 'start')}`,
@@ -192,6 +213,7 @@ export const holderRules: readonly Rule[] = [
     name: 'start-overdue',
     condition:
       'The key is mine, the instance is up but not ready within primary_start_timeout, and a replica can serve',
+    does: 'immediate stop',
     when: (f) =>
       f.iHold &&
       (f.instance === 'starting' || f.instance === 'silent') &&
@@ -203,6 +225,7 @@ export const holderRules: readonly Rule[] = [
   {
     name: 'primary-starting',
     condition: 'The key is mine, and the instance is not ready yet',
+    does: 'wait',
     when: (f) => f.iHold,
     goal: () => wait,
     because: (f) =>

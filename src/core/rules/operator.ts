@@ -9,6 +9,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'shutdown-in-pause',
     condition: 'The agent is to end while the cluster is paused',
+    does: 'farewell',
     when: (f) => f.state.shutdown !== undefined && f.paused,
     goal: () => ({ kind: 'farewell' }),
     because: () => 'the cluster is paused: PostgreSQL is left running',
@@ -16,6 +17,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'shutdown-stop',
     condition: 'The agent is to end, and the instance runs',
+    does: 'fast stop',
     when: (f) => f.state.shutdown !== undefined && isUp(f) && f.foreignSystemId === undefined,
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
     because: () => 'the agent was told to end',
@@ -23,6 +25,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'shutdown-release',
     condition: 'The agent is to end, the instance is down, and the leader key is mine',
+    does: 'release',
     when: (f) => f.state.shutdown !== undefined && f.iHold,
     goal: (f) => ({ kind: 'release', candidate: bestCandidate(f), clean: stoppedCleanly(f), abstain: true }),
     because: () => 'the agent was told to end; the key is free for whoever has all WAL',
@@ -30,6 +33,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'shutdown-done',
     condition: 'The agent is to end, and nothing is left to do',
+    does: 'farewell',
     when: (f) => f.state.shutdown !== undefined,
     goal: () => ({ kind: 'farewell' }),
     because: () => 'the instance is down and the leader key is not mine',
@@ -37,6 +41,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'switchover-look',
     condition: 'A switchover was asked for, and the replicas have not been looked at since',
+    does: 'wait',
     when: (f) => f.iHold && wishOf(f) !== undefined && f.instance === 'primary' && f.state.seenAt <= f.state.wishSeenAt,
     goal: () => wait,
     because: () => 'looking how far the replicas are',
@@ -44,6 +49,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'switchover-refused',
     condition: 'A switchover was asked for that cannot be done',
+    does: 'refuse-request',
     when: (f) =>
       f.iHold &&
       wishOf(f) !== undefined &&
@@ -62,6 +68,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'switchover-checkpoint',
     condition: 'A switchover was asked for and can be done',
+    does: 'switchover',
     when: (f) =>
       f.iHold &&
       f.instance === 'primary' &&
@@ -80,6 +87,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'switchover-stop',
     condition: 'A switchover is under way, and the checkpoint is done',
+    does: 'fast stop',
     when: (f) => f.iHold && f.state.switchover?.phase === 'stop' && isUp(f),
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
     because: (f) => `an orderly shutdown sends all WAL to ${f.state.switchover?.candidate ?? '?'}`,
@@ -87,6 +95,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'switchover-release',
     condition: 'A switchover is under way, and the instance was shut down cleanly',
+    does: 'release (handover)',
     when: (f) =>
       f.iHold && f.state.switchover !== undefined && f.state.switchover.phase !== 'checkpoint' && stoppedCleanly(f),
     goal: (f) => ({ kind: 'release', candidate: f.state.switchover?.candidate, clean: true, abstain: false }),
@@ -95,6 +104,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'restart-stop',
     condition: 'A restart was asked for, and the instance runs',
+    does: 'fast stop',
     when: (f) => f.state.restart?.phase === 'stop' && isUp(f),
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
     because: () => 'an operator asked for a restart',
@@ -102,6 +112,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'reinit-stop',
     condition: 'A reinit was asked for, and the instance runs as a replica',
+    does: 'fast stop',
     when: (f) => f.state.reinit && isUp(f) && !f.mayWrite && canClone(f),
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
     because: () => 'an operator asked for a new copy of the primary',
@@ -109,6 +120,7 @@ export const operatorRules: readonly Rule[] = [
   {
     name: 'reinit-clone',
     condition: 'A reinit was asked for, and the instance is down',
+    does: 'clone',
     when: (f) => f.state.reinit && f.instance === 'stopped' && canClone(f),
     goal: (f) => (f.upstream === undefined ? wait : { kind: 'job', job: { kind: 'clone', source: f.upstream } }),
     because: (f) =>

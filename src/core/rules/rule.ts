@@ -35,6 +35,11 @@ export interface Rule {
   readonly name: string;
   /** When it holds, in words: the documentation's decision table is made of it. */
   readonly condition: string;
+  /**
+   * What it wants, in the words of the log: a job, a transaction of the protocol, or to wait. Where something that it
+   * needs is not known the goal is to wait, whatever stands here.
+   */
+  readonly does: string;
   readonly when: (facts: Facts) => boolean;
   readonly goal: (facts: Facts) => Goal;
   /** The facts that made it hold, for people. */

@@ -8,6 +8,7 @@ export const safetyRules: readonly Rule[] = [
     name: 'lease-ran-out',
     condition:
       'The instance may write, and by my own count the lease has run out (or the deadline that an earlier agent left)',
+    does: 'fence',
     when: (f) => f.mayWrite && !guardIsOff(f) && !isStopping(f) && leaseRanOut(f),
     goal: () => ({ kind: 'fence' }),
     because: (f) =>
@@ -16,6 +17,7 @@ export const safetyRules: readonly Rule[] = [
   {
     name: 'another-holds-the-key',
     condition: 'The instance may write, but another member holds the leader key',
+    does: 'fence',
     when: (f) =>
       f.mayWrite &&
       !isStopping(f) &&
@@ -29,6 +31,7 @@ export const safetyRules: readonly Rule[] = [
   {
     name: 'inspecting',
     condition: 'The instance has not been looked at yet',
+    does: 'wait',
     when: (f) => f.instance === 'unknown',
     goal: () => wait,
     because: () => 'looking at the instance for the first time',
@@ -36,6 +39,7 @@ export const safetyRules: readonly Rule[] = [
   {
     name: 'busy',
     condition: 'A job is under way on the instance',
+    does: 'wait',
     when: (f) => f.state.job !== undefined,
     goal: () => wait,
     because: (f) => `${jobText(f)} is under way`,
@@ -43,6 +47,7 @@ export const safetyRules: readonly Rule[] = [
   {
     name: 'waiting-for-the-dcs',
     condition: 'The DCS has never answered since the agent began',
+    does: 'wait',
     when: (f) => f.view === undefined,
     goal: () => wait,
     because: (f) =>
@@ -51,6 +56,7 @@ export const safetyRules: readonly Rule[] = [
   {
     name: 'unreadable-dcs',
     condition: 'A key that decisions turn on holds something that cannot be read',
+    does: 'wait',
     when: (f) => f.view !== undefined && f.view.unreadable.length > 0,
     goal: () => wait,
     because: (f) => (f.view?.unreadable ?? []).map(({ key, error }) => `${key}: ${error}`).join('; '),
@@ -58,6 +64,7 @@ export const safetyRules: readonly Rule[] = [
   {
     name: 'name-in-use',
     condition: 'Another agent is registered under this name',
+    does: 'wait',
     when: (f) => otherAddress(f) !== undefined,
     goal: () => wait,
     because: (f) =>

@@ -16,6 +16,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'retake',
     condition: 'The key is free, I was its last holder, and my data is intact',
+    does: 'take (retake)',
     when: (f) => vacant(f) && (!f.paused || f.instance === 'primary') && mayRetake(f),
     goal: () => ({ kind: 'take', ground: 'retake' }),
     because: (f) => `nobody has held the key since me in term ${f.rule?.term ?? '?'}, so my WAL is complete`,
@@ -23,6 +24,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'former-primary',
     condition: 'The key is free, and the instance is writable without having been the last holder',
+    does: 'fence',
     when: (f) => vacant(f) && !f.paused && f.mayWrite,
     goal: () => ({ kind: 'fence' }),
     because: (f) => `the last holder is ${f.rule?.leader ?? 'not known'}; this instance may not take writes`,
@@ -30,6 +32,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'take-forced',
     condition: 'The key is free, and an operator names me, whatever is lost',
+    does: 'take (forced)',
     when: (f) =>
       vacant(f) &&
       f.view?.failover?.value.candidate === f.self &&
@@ -43,6 +46,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'take-handover',
     condition: 'The key was handed over after a clean shutdown, and I have replayed all of it',
+    does: 'take (handover)',
     when: (f) =>
       vacant(f) &&
       f.instance === 'replica' &&
@@ -56,6 +60,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'paused-vacant',
     condition: 'The key is free, and the cluster is paused',
+    does: 'wait',
     when: (f) => vacant(f) && f.paused,
     goal: () => wait,
     because: () => 'the cluster is paused: no automatic failover',
@@ -63,6 +68,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'no-data',
     condition: 'The key is free, and there is no data directory here',
+    does: 'wait',
     when: (f) => vacant(f) && f.instance === 'empty',
     goal: () => wait,
     because: (f) => `the cluster has no primary to copy from; its last one was ${f.rule?.leader ?? 'not known'}`,
@@ -70,6 +76,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'start-to-stand',
     condition: 'The key is free, and the instance is down',
+    does: 'start as replica',
     when: (f) =>
       vacant(f) && f.instance === 'stopped' && mayTry(f, 'start') && !f.state.durable.rewinding && !hasHandedOver(f),
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: undefined, settings: f.settings } }),
@@ -79,6 +86,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'awaiting-handover',
     condition: 'The key was handed over to somebody else, or I have not replayed all of it yet',
+    does: 'wait',
     when: (f) => vacant(f) && f.rule?.handover !== undefined && absentTimeouts(f) < handoverOverTimeouts,
     goal: () => wait,
     because: (f) =>
@@ -87,6 +95,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'may-not-stand',
     condition: 'The key is free, and something keeps me from standing',
+    does: 'wait',
     when: (f) => vacant(f) && mayStand(f) !== undefined,
     goal: () => wait,
     because: (f) => `no primary; this member does not stand: ${mayStand(f) ?? ''}`,
@@ -94,6 +103,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'announce-position',
     condition: 'The key is free, and my position in this term is not known to the others',
+    does: 'announce position',
     when: (f) => vacant(f) && f.rule?.mode === 'async' && !isAnnounced(f),
     goal: () => ({ kind: 'announce' }),
     because: (f) =>
@@ -102,6 +112,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'take',
     condition: 'The key is free, and I am the best of those heard in time',
+    does: 'take (asynchronous)',
     when: (f) => vacant(f) && f.rule?.mode === 'async' && isMyTurn(f),
     goal: () => ({ kind: 'take', ground: 'asynchronous' }),
     because: (f) => `most advanced of ${candidatesText(f)}`,
@@ -109,6 +120,7 @@ export const vacancyRules: readonly Rule[] = [
   {
     name: 'electing',
     condition: 'The key is free, and others are waited for',
+    does: 'wait',
     when: (f) => vacant(f),
     goal: () => wait,
     because: (f) => electingText(f),
