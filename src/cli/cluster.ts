@@ -13,6 +13,8 @@ import { type AgentAnswer, fromAgents, fromView, type KnownMember, type ShownClu
 const dcsTimeoutMs = 3000;
 /** How long an agent may take. */
 const agentTimeoutMs = 2000;
+/** How long one may take that need not be there at all. */
+const unlistedTimeoutMs = 500;
 
 /** The cluster from the DCS, or from the agents where the DCS does not answer. */
 export type ReadCluster =
@@ -55,6 +57,21 @@ export async function readCluster(config: ControlConfig, scope: string): Promise
   const cluster = await askAgents(`http://${formatAddress(config.restapi)}`, scope);
   if (cluster.ok) return { ok: true, cluster: cluster.cluster, source: 'rest', dcsError };
   return refuse(`${dcsError}; and the agents do not answer either: ${cluster.error}`);
+}
+
+/**
+ * What the configuration's own agent waits for, when the DCS lists no agent at its address: another member has its
+ * name, or it is only starting. undefined: it is listed, does not answer, or belongs to another cluster.
+ */
+export async function unlistedAgent(config: ControlConfig, cluster: ShownCluster): Promise<string | undefined> {
+  if (!config.restapi) return undefined;
+  const address = formatAddress(config.restapi);
+  const isListed = cluster.members.some(({ apiUrl }) => URL.canParse(apiUrl) && new URL(apiUrl).host === address);
+  if (isListed) return undefined;
+  const outcome = await askMember(`http://${address}`, '/patroni', { timeoutMs: unlistedTimeoutMs });
+  if (!outcome.ok || outcome.answer.patroni.scope !== cluster.scope) return undefined;
+  const { patroni, because } = outcome.answer;
+  return `${patroni.name}, whose agent is at ${address}, is not in the DCS: ${because ?? 'it does not say why'}`;
 }
 
 /** What the agent at `url` knows of its cluster, and what each member then says of itself. */

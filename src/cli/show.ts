@@ -2,7 +2,7 @@
 import type { ControlConfig } from '../config/config.ts';
 import { version } from '../config/version.ts';
 import { decodeView } from '../dcs/records.ts';
-import { readCluster } from './cluster.ts';
+import { readCluster, unlistedAgent } from './cluster.ts';
 import { historyOfTerms, historyTable, parseHistory } from './history.ts';
 import { type ExitCode, failed, localInstant, localTime, type Output } from './output.ts';
 import { type ListOptions, renderCluster, renderClusters } from './rows.ts';
@@ -40,17 +40,20 @@ async function showOnce(
 ): Promise<ExitCode> {
   const clusters: ShownCluster[] = [];
   const notes: string[] = [];
+  const footers: string[] = [];
   for (const scope of scopes) {
     const read = await readCluster(config, scope);
     if (!read.ok) return failed(output, read);
     clusters.push(read.cluster);
     if (read.source === 'rest') notes.push(withoutDcs(read.dcsError));
+    else if (options.format === 'pretty') footers.push((await unlistedAgent(config, read.cluster)) ?? '');
   }
   if (options.everyS !== undefined) output.clear();
   if (options.timestamp) output.print(localTime(output.now()));
   for (const note of notes) output.note(note);
   if (options.format === 'pretty') for (const cluster of clusters) output.print(renderCluster(cluster, options));
   else output.print(renderClusters(clusters, options));
+  for (const footer of footers) if (footer !== '') output.print(` ${footer}`);
   return 0;
 }
 

@@ -18,6 +18,17 @@ export interface Access {
 
 const cannotConnectNow = '57P03';
 
+/**
+ * A tool's words with what to look at, where the server did not let the user in. The SQLSTATE is not among them.
+ * `user`: whose section of the configuration it is; `at`: the member whose pg_hba.conf decides.
+ */
+export function withLoginAdvice(error: string, user: 'replication' | 'rewind', at: string): string {
+  const refused =
+    /authentication failed for user|no pg_hba\.conf entry|fe_sendauth|role ".*" does not exist|must be superuser or replication/;
+  if (!refused.test(error)) return error;
+  return `${error}; check postgresql.authentication.${user} and the pg_hba.conf of ${at}`;
+}
+
 /** The port and socket directory are those of the running server, which may not be ours by configuration (adopted). */
 export function accessOf(setup: Setup, pidFile: PidFile | undefined): Access {
   const address = localAddress(setup, pidFile);

@@ -2,6 +2,7 @@
 import type { JobOutcome } from '../core/events.ts';
 import type { Endpoint, Progress } from '../core/model.ts';
 import { messageOf } from '../lib/caught.ts';
+import { withLoginAdvice } from './access.ts';
 import { neutralizeAutoConf, writeConfiguration, writePassfile, writeSignalFiles } from './config-files.ts';
 import { openSession } from './connection.ts';
 import { upstreamConninfo } from './conninfo.ts';
@@ -40,7 +41,8 @@ export async function cloneInstance(
     const copied = await runBasebackup(setup, source, workplace.path, progress, signal);
     if (!copied.ok) {
       await workplace.discard();
-      return { ok: false, error: `cloning from ${source.member} at ${source.host}:${source.port}: ${copied.error}` };
+      const why = withLoginAdvice(copied.error, 'replication', source.member);
+      return { ok: false, error: `cloning from ${source.member} at ${source.host}:${source.port}: ${why}` };
     }
     await writeSignalFiles(setup, workplace.path, 'replica');
     await neutralizeAutoConf(setup, workplace.path);

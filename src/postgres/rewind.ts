@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobOutcome } from '../core/events.ts';
 import type { Endpoint, Progress } from '../core/model.ts';
 import { makeDirectory, syncDirectory, writeDurably } from '../lib/durable-write.ts';
+import { withLoginAdvice } from './access.ts';
 import { neutralizeAutoConf, ownerOf, writeConfiguration, writePassfile, writeSignalFiles } from './config-files.ts';
 import { upstreamConninfo } from './conninfo.ts';
 import { type FullControlData, wasShutDown } from './control-data.ts';
@@ -135,7 +136,8 @@ async function runRewind(
       progress({ doing: 'rewind', doneBytes: BigInt(match[1]) * 1024n, totalBytes: BigInt(match[2]) * 1024n });
     },
   });
-  return outcome.ok ? { ok: true } : { ok: false, error: outcome.error, untouched: !touched };
+  if (outcome.ok) return { ok: true };
+  return { ok: false, error: withLoginAdvice(outcome.error, 'rewind', source.member), untouched: !touched };
 }
 
 async function hasRestoreCommand(setup: Setup): Promise<boolean> {

@@ -23,6 +23,12 @@ async function postgresUser() {
   return { user: chosen.user, folder: found.binaries.dir };
 }
 
+/** Whom files have to be given to; undefined: they are PostgreSQL's already. */
+export async function postgresOwner(): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
+  const { user } = await postgresUser();
+  return user.become ? user : undefined;
+}
+
 /** A folder that PostgreSQL's user may write in; its parents too where they are new. */
 export async function makeFolderForPostgres(path: string): Promise<void> {
   mkdirSync(path, { recursive: true });
