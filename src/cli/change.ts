@@ -75,7 +75,9 @@ async function decide(cluster: ShownCluster, options: ChangeOptions, output: Out
   }
   const candidates = cluster.members.filter((member) => member.name !== holder && !isTagged(member));
   const names = candidates.map((member) => member.name);
-  if (names.length === 0) return refuse(`No candidates found to ${isSwitchover ? 'switchover' : 'failover'} to`);
+  // A candidate that is named gets its own reason below.
+  if (names.length === 0 && options.candidate === undefined)
+    return refuse(`No candidates found to ${isSwitchover ? 'switchover' : 'failover'} to`);
   let candidate = options.candidate;
   if (candidate === undefined && asks) {
     candidate = (await output.ask(`Candidate [${names.join(', ')}] []: `))?.trim() || undefined;

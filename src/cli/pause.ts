@@ -26,7 +26,7 @@ export async function setPause(
   output: Output,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const written = await withDcs(config, scope, (dcs, deadline) => write(dcs, options, deadline));
+  const written = await withDcs(config, scope, (dcs, deadline) => write(dcs, scope, options, deadline));
   if (!written.ok) return failed(output, written);
   const done = options.paused ? 'paused' : 'resumed';
   if (options.dryRun) {
@@ -45,6 +45,7 @@ export async function setPause(
 
 async function write(
   dcs: Dcs,
+  scope: string,
   { paused, dryRun }: PauseOptions,
   signal: AbortSignal,
 ): Promise<Refusal | { readonly ok: true }> {
@@ -52,7 +53,10 @@ async function write(
     const read = await dcs.read(signal);
     if (read.kind === 'failed') return refuse(read.error);
     const key = read.snapshot.keys.get('config');
-    if (!key) return refuse('the cluster has no configuration yet: nothing to pause');
+    if (!key) {
+      const word = paused ? 'pause' : 'resume';
+      return refuse(`cluster ${scope} is not in the DCS, or is only being made: there is nothing to ${word}`);
+    }
     const parsed = parseJson(key.value);
     if (!parsed.ok || !isMapping(parsed.value))
       return refuse('the key config in the DCS is not a JSON object; it stays as it is');

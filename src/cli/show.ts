@@ -46,7 +46,9 @@ async function showOnce(
     if (!read.ok) return failed(output, read);
     clusters.push(read.cluster);
     if (read.source === 'rest') notes.push(withoutDcs(read.dcsError));
-    else if (options.format === 'pretty') footers.push((await unlistedAgent(config, read.cluster)) ?? '');
+    else if (isUnknown(read.cluster)) notes.push(unknownCluster(config, scope));
+    if (read.source === 'dcs' && options.format === 'pretty')
+      footers.push((await unlistedAgent(config, read.cluster)) ?? '');
   }
   if (options.everyS !== undefined) output.clear();
   if (options.timestamp) output.print(localTime(output.now()));
@@ -55,6 +57,15 @@ async function showOnce(
   else output.print(renderClusters(clusters, options));
   for (const footer of footers) if (footer !== '') output.print(` ${footer}`);
   return 0;
+}
+
+function isUnknown({ systemId, members }: ShownCluster): boolean {
+  return systemId === undefined && members.length === 0;
+}
+
+/** What an empty table means. */
+function unknownCluster({ namespace }: ControlConfig, scope: string): string {
+  return `The DCS knows no cluster ${scope} (namespace ${namespace}).`;
 }
 
 /** That a table does not come from the DCS. */
@@ -87,6 +98,7 @@ export async function showHistory(
   if (!read.ok) return failed(output, read);
   if (read.source === 'rest')
     return failed(output, { ok: false, error: `${read.dcsError}; the history is only there` });
+  if (isUnknown(read.cluster)) output.note(unknownCluster(config, scope));
   const key = read.snapshot.keys.get('history');
   const terms = decodeView(read.snapshot).terms?.value ?? [];
   const lines = (key && parseHistory(key.value)) ?? historyOfTerms(terms);
