@@ -7,6 +7,9 @@ export interface TimelineSwitch {
   readonly reason: string;
 }
 
+/** Timeline numbers have 32 bits. */
+const timelineMax = 0xffff_ffff;
+
 /**
  * Reads a timeline history file (`00000003.history`): one ancestor a line, oldest first,
  * `parent timeline <tab> switch LSN <tab> reason`; `#` begins a comment.
@@ -18,9 +21,10 @@ export function parseTimelineHistory(text: string): readonly TimelineSwitch[] | 
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
     const [timelineText, lsnText, ...reason] = line.split(/\s+/);
-    const timeline = Number(timelineText);
+    // `Number` would also take 1e1 and 0x1F.
+    const timeline = /^\d+$/.test(timelineText ?? '') ? Number(timelineText) : 0;
     const switchLsn = parseLsn(lsnText ?? '');
-    if (!Number.isInteger(timeline) || timeline < 1 || switchLsn === undefined) return undefined;
+    if (timeline < 1 || timeline > timelineMax || switchLsn === undefined) return undefined;
     const last = switches.at(-1);
     if (last && last.timeline >= timeline) return undefined;
     switches.push({ timeline, switchLsn, reason: reason.join(' ') });
