@@ -20,10 +20,10 @@ async function watch(member: Member, query: string): Promise<Watcher> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   let answers = 0;
   let longestMs = 0;
-  let over = false;
+  const ending = new AbortController();
   const running = (async (): Promise<void> => {
     let last = performance.now();
-    while (!over && errors.length === 0) {
+    while (!ending.signal.aborted && errors.length === 0) {
       await client.query(query).catch((error: unknown) => errors.push(String(error)));
       const now = performance.now();
       longestMs = Math.max(longestMs, now - last);
@@ -35,7 +35,7 @@ async function watch(member: Member, query: string): Promise<Watcher> {
   return {
     answers: () => answers,
     stop: async () => {
-      over = true;
+      ending.abort();
       await running;
       await client.end();
       return { errors, longestMs, backend: rows[0]?.pid ?? 0 };

@@ -92,8 +92,9 @@ describe(`two members begin at the same instant, ${rounds} times`, () => {
   async function settled(members: readonly Member[]): Promise<void> {
     const answers = await lab.until('a leader and a streaming replica', async () => {
       const seen = await Promise.all(members.map((member) => member.ask()));
-      const states = seen.map((answer) => answer && `${answer.role} ${String(answer.replication_state)}`).toSorted();
-      return states.join(', ') === 'primary undefined, replica streaming' ? seen : undefined;
+      const leaders = seen.filter((answer) => answer?.role === 'primary' && answer.state === 'running');
+      const streaming = seen.filter((answer) => answer?.replication_state === 'streaming');
+      return leaders.length === 1 && streaming.length === 1 ? seen : undefined;
     });
     const identifiers = new Set(answers.map((answer) => answer?.database_system_identifier));
     assert.equal(identifiers.size, 1, `system identifiers: ${[...identifiers].join(', ')}`);
