@@ -325,11 +325,24 @@ describe('what is said', () => {
   test('the files that the prose names are there', () => {
     const prose = files.filter((file) => /^[A-Z]+\.md$/.test(file));
     const missing = prose.flatMap((file) =>
-      [...read(file).matchAll(/`((?:src|test|docs|build|script|bin)\/[\w./-]+)`/g)]
+      [...read(file).matchAll(/`((?:(?:src|test|docs|build|script|bin)\/[\w./-]+)|[\w/-]+\.ts)`/g)]
         .map(([, path = '']) => path)
-        .filter((path) => !existsSync(join(root, path)))
+        // A module may be named by the end of its path, where the sentence says in which folder.
+        .filter((path) => !existsSync(join(root, path)) && !sources.some((source) => source.endsWith(`/${path}`)))
         .map((path) => `${file}: ${path}`),
     );
     assert.deepEqual(missing, []);
+  });
+
+  test('the tour names every key of the DCS', () => {
+    const tour = read('ARCHITECTURE.md');
+    const keys = [...read('src/core/effects.ts').matchAll(/^ {2}\| \{ readonly key: '(\w+)'/gm)].map(
+      ([, key = '']) => key,
+    );
+    assert.ok(keys.length > 5);
+    for (const key of keys) {
+      const shown = key === 'member' ? 'members/<member>' : key === 'revoke' ? 'revoke/<member>' : key;
+      assert.ok(tour.includes(`\n| \`${shown}\` |`), `${shown} is missing`);
+    }
   });
 });
