@@ -13,7 +13,7 @@ The verbs, options, tables and texts are patronictl's, so that what people and s
 - \`--dry-run\` prints the checks and what would be done, and does nothing.
 - \`list\` and \`topology\` work without the DCS: they ask the agents, and say so on standard error.
 - Members that the leader counts on and that are not heard of are listed as \`unreachable\`; below the table stands what a
-  member waits for.
+  member waits for, and what the configuration's own agent waits for when the DCS does not list it.
 
 ## Exit codes
 
