@@ -100,8 +100,8 @@ function tellLease(
     dispatch({ kind: 'lease-gone', purpose, leaseId: effect.kind === 'renew-lease' ? effect.leaseId : '' });
   } else {
     const { leaseId, ttlMs } = outcome;
-    const kind = effect.kind === 'grant-lease' ? 'lease-granted' : 'lease-renewed';
-    dispatch({ kind, purpose, sentAt, leaseId, ttlMs });
+    if (effect.kind === 'renew-lease') dispatch({ kind: 'lease-renewed', purpose, sentAt, leaseId, ttlMs });
+    else dispatch({ kind: 'lease-granted', purpose, sentAt, leaseId, ttlMs, askedTtlMs: effect.ttlMs });
   }
 }
 

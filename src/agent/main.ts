@@ -97,7 +97,10 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
     await opened.release();
     return api;
   }
-  runtime.start(forMember(remembered.durable, config.name), await guard.armedUntil());
+  // The deadline of the agent before this one holds until a lease of ours has a later one.
+  const armedUntil = await guard.armedUntil();
+  if (armedUntil !== undefined) guard.arm(armedUntil);
+  runtime.start(forMember(remembered.durable, config.name), armedUntil);
   const end = async (): Promise<void> => {
     await api.close();
     guard.close();
@@ -150,7 +153,7 @@ async function runUntil(begun: Begun, signal: AbortSignal, log: Log): Promise<nu
     log.warn('reload', 'SIGHUP does nothing yet: restart the agent to read its file again; PostgreSQL goes on'),
   );
   const told = new Promise<number>((resolve) => {
-    const onAbort = (): void => void shutDown(begun.runtime, log).then(() => resolve(0));
+    const onAbort = (): void => void shutDown(begun, log).then(() => resolve(0));
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
   });
@@ -159,8 +162,10 @@ async function runUntil(begun: Begun, signal: AbortSignal, log: Log): Promise<nu
   return code;
 }
 
-async function shutDown(runtime: Runtime, log: Log): Promise<void> {
+/** Whatever could not be ended in order must not be left behind writable, with nobody to stand over it. */
+async function shutDown(begun: Begun, log: Log): Promise<void> {
   log.info('end', 'the agent was told to end');
-  const answer = await runtime.operate({ kind: 'shutdown' }, AbortSignal.timeout(shutdownMs));
+  const answer = await begun.runtime.operate({ kind: 'shutdown' }, AbortSignal.timeout(shutdownMs));
   log.info('end', answer.text, { status: answer.status });
+  if (answer.status !== 200) await begun.postgres.fence();
 }

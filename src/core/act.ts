@@ -6,8 +6,9 @@ import { deadlineOf } from './lease.ts';
 import { formatLsn, type Lsn, lagBytes, lsnZero } from './lsn.ts';
 import type { Durable, Handover, TermEntry } from './model.ts';
 import { abandon } from './observe.ts';
-import type { Goal } from './rules/rule.ts';
+import { type Goal, mayTry } from './rules/rule.ts';
 import type { PendingTransaction, State } from './state.ts';
+import { entryOf } from './term-tree.ts';
 import { announcePosition, found, recordTerm, release, setFailover, take } from './transactions.ts';
 
 /** The state with what was asked for noted in it, and the asking. */
@@ -18,6 +19,7 @@ export interface Acted {
 
 /** How long an unanswered lease request blocks the next one. The adapters answer sooner. */
 const leaseRequestMs = 5000;
+const giveUpRetryMs = 200;
 
 /**
  * `at`: wall-clock time for texts. What cannot be done now (an answer is awaited) is left out: the rule matches again.
@@ -28,7 +30,11 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
     case 'wait':
       return { state, effects: [] };
     case 'job':
-      return state.job === undefined ? beginJob(facts, goal.job) : { state, effects: [] };
+      return state.job === undefined && mayTry(facts, goal.job.kind)
+        ? beginJob(facts, goal.job)
+        : { state, effects: [] };
+    case 'stop-now':
+      return state.job?.job.kind === 'stop' ? { state, effects: [] } : beginJob(facts, { kind: 'stop', mode: 'fast' });
     case 'fence':
       return beginJob(facts, { kind: 'stop', mode: 'immediate' });
     case 'transact':
@@ -81,7 +87,7 @@ function beginJob(facts: Facts, job: Job): Acted {
   const next: State = {
     ...state,
     nextId: id + 1,
-    job: { id, job, startedAt: now },
+    job: { id, job, startedAt: now, term: facts.rule?.term },
     durable: rememberBefore(facts, job),
     configuredFor: configuredBy(facts, job),
   };
@@ -93,14 +99,22 @@ function rememberBefore(facts: Facts, job: Job): Durable {
   const { durable } = facts.state;
   const term = facts.rule?.term;
   switch (job.kind) {
-    case 'initdb':
-      return { ...durable, founding: true };
+    case 'initdb': {
+      const { dirMark: _another, ...rest } = durable;
+      return { ...rest, founding: true };
+    }
     case 'promote':
-      return term === undefined || facts.running === undefined
-        ? durable
-        : { ...durable, promoting: { term, fromTimeline: facts.running.timeline } };
-    case 'start':
-      return job.as === 'primary' && term !== undefined ? { ...durable, originTerm: term } : durable;
+      if (term === undefined || facts.running === undefined) return durable;
+      return {
+        ...durable,
+        promoting: { term, fromTimeline: facts.running.timeline },
+        branch: { term, promoted: true, ...parentOf(facts) },
+        checkpointDue: true,
+      };
+    case 'start': {
+      if (job.as !== 'primary' || term === undefined || durable.originTerm === term) return durable;
+      return { ...durable, originTerm: term, branch: { term, promoted: false, ...parentOf(facts) } };
+    }
     case 'stop':
       // A stopped instance does not tell how far its WAL goes.
       return facts.position === undefined ? durable : { ...durable, lastLsn: facts.position.lsn };
@@ -109,6 +123,14 @@ function rememberBefore(facts: Facts, job: Job): Durable {
     default:
       return durable;
   }
+}
+
+/** What the new term goes on from. An own term that never came on record is passed over. */
+function parentOf(facts: Facts): { parent?: number } {
+  const { originTerm, branch } = facts.state.durable;
+  const isUnrecorded = branch?.term === originTerm && entryOf(facts.terms, originTerm) === undefined;
+  const parent = isUnrecorded ? branch?.parent : originTerm;
+  return parent === undefined ? {} : { parent };
 }
 
 /** The floor is only ever raised. Where nobody knows how far the WAL went, it is infinite. */
@@ -144,8 +166,10 @@ function send(facts: Facts, transaction: Transaction, leaseId?: string): Acted {
   if (!maySend(facts)) return { state, effects: [] };
   const id = state.nextId;
   const pending: PendingTransaction = { id, transaction, sentAt: now, ...(leaseId === undefined ? {} : { leaseId }) };
+  const sent: State = { ...state, nextId: id + 1, ruleTransaction: pending };
+  const says = transaction.write.find((write) => write.key === 'rule');
   return {
-    state: { ...state, nextId: id + 1, ruleTransaction: pending },
+    state: says?.value.disarmed === false ? rearmed(sent) : sent,
     effects: [{ kind: 'transact', id, transaction }],
   };
 }
@@ -158,7 +182,7 @@ function withFreshLease(facts: Facts, transaction: (leaseId: string) => Transact
   const isFresh =
     leaderLease !== undefined &&
     !state.abandonedLeases.includes(leaderLease.leaseId) &&
-    leaderLease.ttlMs === settings.ttlMs &&
+    leaderLease.askedTtlMs === settings.ttlMs &&
     now < leaderLease.validFrom + leaderLease.ttlMs / 4;
   if (!isFresh) {
     const dropped: State =
@@ -177,16 +201,19 @@ function askLease(facts: Facts, effect: Effect): Acted {
   return { state: { ...state, leaderLeaseBusyUntil: now + leaseRequestMs }, effects: [effect] };
 }
 
+/** Ended now, and asked for again until the key is seen to be gone. */
 function giveUp(facts: Facts, leaseId: string): Acted {
-  const acted = askLease(facts, { kind: 'revoke-lease', leaseId });
-  const { leaderLease } = acted.state;
+  const { state, now } = facts;
+  const { leaderLease } = state;
+  const asked = state.abandonedLeases.includes(leaseId) && now < state.givenUpAt + giveUpRetryMs;
   return {
-    ...acted,
     state: {
-      ...acted.state,
+      ...state,
       leaderLease: leaderLease?.leaseId === leaseId ? undefined : leaderLease,
-      abandonedLeases: abandon(acted.state, leaseId),
+      abandonedLeases: abandon(state, leaseId),
+      givenUpAt: asked ? state.givenUpAt : now,
     },
+    effects: asked ? [] : [{ kind: 'revoke-lease', leaseId }],
   };
 }
 
@@ -200,13 +227,24 @@ function releaseKey(facts: Facts, goal: Extract<Goal, { kind: 'release' }>): Act
   return {
     ...acted,
     state: {
-      ...acted.state,
+      ...rearmed(acted.state),
+      offeredLsn: goal.clean ? offeredBy(facts) : acted.state.offeredLsn,
       leaderLease: undefined,
       abandonedLeases: abandon(acted.state, leaseId),
       abstainTerm: goal.abstain ? rule.term : acted.state.abstainTerm,
       switchover: undefined,
     },
   };
+}
+
+function offeredBy(facts: Facts): Lsn | undefined {
+  const directory = facts.postgres?.directory;
+  return directory?.kind === 'present' ? directory.control.checkpointLsn : undefined;
+}
+
+/** Whoever sends a record that says "not disarmed" has its guard on from that moment. */
+function rearmed(state: State): State {
+  return state.durable.disarmed ? { ...state, durable: { ...state.durable, disarmed: false } } : state;
 }
 
 function handoverOf(facts: Facts, candidate: string | undefined): Handover | undefined {
@@ -222,7 +260,10 @@ function announce(facts: Facts): Acted {
   const sequence = (view.revocations.get(facts.self)?.value.sequence ?? 0) + 1;
   const acted = send(facts, announcePosition(view, facts.self, { ...position, term: rule.term, sequence }));
   if (acted.effects.length === 0) return acted;
-  return { ...acted, state: { ...acted.state, durable: { ...acted.state.durable, lastLsn: position.lsn } } };
+  return {
+    ...acted,
+    state: { ...acted.state, announcedAt: facts.now, durable: { ...acted.state.durable, lastLsn: position.lsn } },
+  };
 }
 
 function beginSwitchover(facts: Facts, candidate: string): Acted {
@@ -238,17 +279,23 @@ function recordCurrentTerm(facts: Facts, at: string): Acted {
   const { view, rule, running } = facts;
   if (view === undefined || rule === undefined || running?.writtenLsn === undefined)
     return { state: facts.state, effects: [] };
-  const before = facts.terms.at(-1);
-  const switched = before !== undefined && before.timeline !== running.timeline;
-  // A new timeline began where its own history says. A holder that goes on with its timeline (or with the directory
-  // that it brought) begins the term here: everything before is its own.
-  const switchLsn = switched ? (running.history.at(-1)?.switchLsn ?? lsnZero) : running.writtenLsn;
+  const { branch, originTerm } = facts.state.durable;
+  const own = branch?.term === rule.term ? branch : { promoted: false, parent: originTerm };
+  const from = entryOf(facts.terms, own.parent);
+  // A promotion began a timeline: it left its parent's where its own history says. A holder that goes on with its
+  // timeline (or with the directory that it brought) begins the term here: everything before is its own.
+  const left = running.history.findLast((one) => one.timeline === from?.timeline) ?? running.history.at(-1);
+  const switchLsn =
+    own.promoted || (from !== undefined && from.timeline !== running.timeline)
+      ? (left?.switchLsn ?? lsnZero)
+      : running.writtenLsn;
   const entry: TermEntry = {
     term: rule.term,
     timeline: running.timeline,
     switchLsn,
     member: facts.self,
-    reason: reasonOf(facts, switchLsn, switched),
+    reason: reasonOf(facts, switchLsn, own.promoted),
+    ...(own.parent === undefined ? {} : { parent: own.parent }),
     at,
   };
   return send(facts, recordTerm(view, entry));
@@ -287,8 +334,16 @@ function farewell(state: State): Acted {
 
 /** Until when the guard lets the instance run; undefined = the guard is off. */
 export function guardDeadline(facts: Facts): number | undefined {
-  const { state } = facts;
-  if (!facts.mayWrite || facts.rule?.disarmed === true) return undefined;
-  if (state.leaderLease !== undefined && facts.holder === facts.self) return deadlineOf(state.leaderLease);
-  return state.armedUntil;
+  const { state, now } = facts;
+  // An agent that has just begun knows less than the one before it.
+  if (facts.postgres === undefined) return state.armedUntil;
+  if (!facts.mayWrite || state.durable.disarmed) return undefined;
+  // Also while a taking is under way: its lease ends before anybody else could take the key after it.
+  const { leaderLease, ruleTransaction } = state;
+  const carries = facts.holder === facts.self || ruleTransaction?.leaseId === leaderLease?.leaseId;
+  if (leaderLease !== undefined && carries) return deadlineOf(leaderLease);
+  if (state.armedUntil !== undefined) return state.armedUntil;
+  // Writable, in a cluster that others may lead by now, and no agent of this boot gave it a lease: somebody else started
+  // or promoted it. Not for a moment longer.
+  return state.durable.maxTerm > 0 && facts.foreignSystemId === undefined ? now : undefined;
 }

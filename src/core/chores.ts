@@ -75,6 +75,8 @@ function readAnew(facts: Facts, effects: Effect[]): State {
 
 function endLeases(facts: Facts, effects: Effect[]): State {
   const { state } = facts;
+  // A lease that a writable instance may hang on is not ended under it.
+  if (facts.mayWrite) return state;
   for (const leaseId of state.leasesToEnd) effects.push({ kind: 'revoke-lease', leaseId });
   return state.leasesToEnd.length === 0 ? state : { ...state, leasesToEnd: [] };
 }
@@ -84,7 +86,7 @@ function keepMemberLease(facts: Facts, effects: Effect[]): State {
   if (state.view === undefined || state.shutdown?.requestId === '') return state;
   if (state.memberLeaseBusyUntil !== undefined && now < state.memberLeaseBusyUntil) return state;
   const { memberLease } = state;
-  if (memberLease === undefined || memberLease.ttlMs !== settings.ttlMs) {
+  if (memberLease === undefined || memberLease.askedTtlMs !== settings.ttlMs) {
     if (state.dcs.kind !== 'connected') return state;
     effects.push({ kind: 'grant-lease', purpose: 'member', ttlMs: settings.ttlMs });
     return { ...state, memberLeaseBusyUntil: now + leaseRequestMs };

@@ -27,6 +27,7 @@ export type Event =
       readonly sentAt: Instant;
       readonly leaseId: string;
       readonly ttlMs: number;
+      readonly askedTtlMs: number;
     }
   | {
       readonly kind: 'lease-renewed';

@@ -12,8 +12,9 @@ import type {
   Settings,
   TermEntry,
 } from './model.ts';
-import { lsnOf, originFromHistory } from './position.ts';
+import { lsnOf } from './position.ts';
 import type { State } from './state.ts';
+import { originFromHistory } from './term-tree.ts';
 
 /** What the instance is, in one word. */
 export type InstanceKind = 'unknown' | 'empty' | 'unusable' | 'stopped' | 'starting' | 'silent' | 'primary' | 'replica';
@@ -86,7 +87,7 @@ export function holdsKey(state: State, now: Instant): boolean {
   if (view?.leader === undefined || leaderLease === undefined) return false;
   if (view.leader.value !== self.name || view.leader.leaseId !== leaderLease.leaseId) return false;
   if (state.abandonedLeases.includes(leaderLease.leaseId)) return false;
-  return now < deadlineOf(leaderLease) || (view.rule?.value.disarmed ?? false);
+  return now < deadlineOf(leaderLease) || state.durable.disarmed;
 }
 
 /** Where a member's PostgreSQL listens, from the address that it published. */
@@ -107,10 +108,11 @@ function instanceKind(postgres: PostgresStatus | undefined): InstanceKind {
 }
 
 function mayWrite(state: State): boolean {
-  const { postgres, job } = state;
+  const { postgres, job, durable } = state;
   if (writes(job?.job)) return true;
-  if (postgres === undefined) return false;
-  if (postgres.instance.kind === 'stopped') return false;
+  if (postgres === undefined || postgres.instance.kind === 'stopped') return false;
+  // A promotion that was asked for may happen at any moment, whoever still waits for it.
+  if (durable.promoting !== undefined) return true;
   if (postgres.instance.kind === 'running') return !postgres.instance.inRecovery;
   return postgres.directory.kind === 'present' && !postgres.directory.standbySignal;
 }

@@ -10,6 +10,8 @@ export interface Lease {
   readonly purpose: LeasePurpose;
   readonly leaseId: string;
   readonly ttlMs: number;
+  /** What was asked for: a DCS may grant more. */
+  readonly askedTtlMs: number;
   /** When the last answered grant or renewal was sent. */
   readonly validFrom: Instant;
 }

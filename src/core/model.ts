@@ -66,6 +66,8 @@ export interface TermEntry {
   readonly term: number;
   readonly timeline: number;
   readonly switchLsn: Lsn;
+  /** The term whose WAL this one goes on from at `switchLsn`; absent in a cluster's first row. Terms are a tree. */
+  readonly parent?: number;
   readonly member: string;
   readonly reason: string;
   /** Wall-clock time for people, ISO 8601. */
@@ -232,6 +234,12 @@ export interface Durable {
   readonly lastLsn?: Lsn;
   /** A promotion that was asked for: if the timeline is greater than `fromTimeline`, the newest WAL is of `term`. */
   readonly promoting?: { readonly term: number; readonly fromTimeline: number };
+  /** How this member came to write in `term`: from which term's WAL, and whether by a promotion (a new timeline). */
+  readonly branch?: { readonly term: number; readonly parent?: number; readonly promoted: boolean };
+  /** No checkpoint followed the last promotion yet. */
+  readonly checkpointDue: boolean;
+  /** The guard is off, by a record that was answered. */
+  readonly disarmed: boolean;
   /** Since WAL was discarded: the member counts for nothing until it is as far again. */
   readonly floor?: Position | 'infinite';
   readonly rewinding: boolean;

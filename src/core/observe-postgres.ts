@@ -1,8 +1,9 @@
 /** What the instance shows, folded into the state: since when it is down, and what its WAL is worth. */
 import { type Facts, factsOf } from './facts.ts';
-import type { Durable, Instant, PostgresStatus } from './model.ts';
-import { comparePositions, entryOf, isOnTimelineOf } from './position.ts';
+import type { Durable, Instant, PostgresStatus, RunningInstance, TermEntry } from './model.ts';
+import { comparePositions, lsnOf } from './position.ts';
 import type { State } from './state.ts';
+import { entryOf, isOnLine, isOnTimelineOf, lineOf } from './term-tree.ts';
 
 /** How long an instance has to run before earlier failures to start it are forgotten. */
 const stableMs = 10_000;
@@ -71,50 +72,63 @@ function adoptMark(state: State): Durable {
   const { durable, postgres, job } = state;
   if (postgres?.directory.kind !== 'present' || durable.dirMark === postgres.directory.mark) return durable;
   if (job?.job.kind === 'clone' || job?.job.kind === 'initdb' || job?.job.kind === 'set-aside') return durable;
-  const { originTerm: _of, lastLsn: _another, promoting: _directory, ...rest } = durable;
+  const { mark } = postgres.directory;
+  const { systemId } = postgres.directory.control;
+  // The agent died between the end of initdb and the moment when that was noted.
+  if (durable.founding && durable.dirMark === undefined) return { ...durable, dirMark: mark, systemId };
+  const { originTerm: _of, lastLsn: _another, promoting: _directory, branch: _gone, ...rest } = durable;
   return {
     ...rest,
-    dirMark: postgres.directory.mark,
-    systemId: postgres.directory.control.systemId,
+    dirMark: mark,
+    systemId,
+    checkpointDue: false,
     rewinding: false,
     founding: false,
     floor: 'infinite',
   };
 }
 
-/** Did the promotion that was asked for happen? The timeline tells. */
+/**
+ * Did the promotion that was asked for happen? Until the instance is writable, or ended, nobody knows: it may happen
+ * at any moment. PostgreSQL removes standby.signal when it does.
+ */
 function settlePromotion(state: State): Durable {
   const { durable, postgres } = state;
   const { promoting } = durable;
-  if (promoting === undefined || postgres?.instance.kind !== 'running') return durable;
-  const { instance } = postgres;
-  if (instance.inRecovery && state.job?.job.kind === 'promote') return durable;
+  if (promoting === undefined || postgres?.directory.kind !== 'present') return durable;
+  const { instance, directory } = postgres;
   const { promoting: _settled, ...rest } = durable;
-  return instance.timeline > promoting.fromTimeline ? { ...rest, originTerm: promoting.term } : rest;
+  const promoted: Durable = { ...rest, originTerm: promoting.term };
+  if (instance.kind === 'running') return instance.inRecovery ? durable : promoted;
+  if (instance.kind !== 'stopped') return durable;
+  return directory.standbySignal ? rest : promoted;
 }
 
 /** A replica's newest WAL is of the term that it streams, once it is past the term's first position. */
 function withOriginTerm(facts: Facts): Durable {
-  const { running, rule, position } = facts;
+  const { running, rule, terms } = facts;
   const { durable } = facts.state;
-  if (running === undefined || rule === undefined || position === undefined) return durable;
+  if (running === undefined || rule === undefined) return durable;
+  const entry = entryOf(terms, rule.term);
+  if (entry === undefined || durable.originTerm === entry.term) return durable;
   if (!running.inRecovery) {
-    const mine = facts.iHold && durable.promoting === undefined && durable.originTerm !== rule.term;
-    return mine && facts.terms.some((entry) => entry.term === rule.term && entry.member === facts.self)
-      ? { ...durable, originTerm: rule.term }
-      : durable;
+    const mine = facts.iHold && durable.promoting === undefined && entry.member === facts.self;
+    return mine ? { ...durable, originTerm: entry.term } : durable;
   }
-  const entry = entryOf(facts.terms, rule.term);
-  if (entry === undefined || durable.originTerm === entry.term || position.lsn <= entry.switchLsn) return durable;
-  const streams =
-    running.replicationState === 'streaming' && running.timeline === entry.timeline && facts.state.job === undefined;
-  const fromHolder =
-    streams &&
-    running.upstream !== undefined &&
-    running.upstream.host === facts.upstream?.host &&
-    running.upstream.port === facts.upstream.port;
-  if (!isOnTimelineOf(running, entry) && !(fromHolder && entry.member === facts.holder)) return durable;
+  const lsn = lsnOf(running);
+  if (lsn === undefined || lsn <= entry.switchLsn) return durable;
+  // What is known to be beside the line of this term does not come onto it by a number that is the same.
+  if (durable.originTerm !== undefined && !isOnLine(lineOf(terms, entry), durable.originTerm)) return durable;
+  if (!isOnTimelineOf(terms, running, entry) && !streamsFromHolder(facts, running, entry)) return durable;
   return { ...durable, originTerm: entry.term };
+}
+
+function streamsFromHolder(facts: Facts, running: RunningInstance, entry: TermEntry): boolean {
+  const { upstream, state } = facts;
+  if (running.replicationState !== 'streaming' || running.timeline !== entry.timeline || state.job !== undefined)
+    return false;
+  if (entry.member !== facts.holder || running.upstream === undefined) return false;
+  return running.upstream.host === upstream?.host && running.upstream.port === upstream.port;
 }
 
 /** A rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. */

@@ -13,6 +13,8 @@ import { applyTransaction } from './view.ts';
 /** How long a transaction that could not be sent, or whose fate is not known, is not tried again. */
 const transactionRetryMs = 200;
 const readRetryMs = 500;
+/** After so many failed copies the operator's wish for one is over; what the rules want goes on. */
+const reinitTries = 5;
 
 /** `event` folded into the state. Nothing is decided here; a late or repeated answer is recognised by its number. */
 export function observe(state: State, event: Event, now: Instant): State {
@@ -69,7 +71,27 @@ function observeView(state: State, view: ClusterView, askedAt: Instant, now: Ins
   // A snapshot that was on its way while I learnt of something newer. One that was asked for later and still shows
   // less is another matter: then the DCS went back, and the facts will say so.
   if (older && askedAt < state.viewKnownAt) return connected;
-  return withView({ ...connected, viewAskedAt: Math.max(askedAt, state.viewAskedAt) }, view, now);
+  const next = withView({ ...connected, viewAskedAt: Math.max(askedAt, state.viewAskedAt) }, view, now);
+  return settleBySight(next, now);
+}
+
+/**
+ * A taking that is seen has landed, exactly once: its nonce is its own. That it was not answered (yet) does not matter
+ * any more.
+ */
+function settleBySight(state: State, now: Instant): State {
+  const pending = state.ruleTransaction;
+  const mine = pending?.transaction.write.find((write) => write.key === 'rule')?.value;
+  const { rule, leader } = state.view ?? {};
+  if (
+    pending?.leaseId === undefined ||
+    mine === undefined ||
+    rule?.value.nonce !== mine.nonce ||
+    rule.value.number !== mine.number
+  )
+    return state;
+  if (leader?.leaseId !== pending.leaseId) return state;
+  return afterApplied({ ...state, ruleTransaction: undefined }, pending, now);
 }
 
 /** Everything that depends on the view alone. */
@@ -133,7 +155,9 @@ function settle(
         now,
       );
     case 'refused':
-      return { ...state, viewNeededSince: now, [retryAt]: now };
+      return retryAt === 'publicationRetryAt'
+        ? publicationRefused(state, now)
+        : { ...state, viewNeededSince: now, [retryAt]: now };
     case 'not-sent':
       return { ...state, [retryAt]: now + transactionRetryMs };
     case 'unanswered':
@@ -152,15 +176,30 @@ function settle(
   }
 }
 
+/** Most likely my lease is dead, though nobody told me: it is renewed at once, which tells. */
+function publicationRefused(state: State, now: Instant): State {
+  const { memberLease } = state;
+  return {
+    ...state,
+    publicationRetryAt: now + transactionRetryMs,
+    memberLeaseBusyUntil: undefined,
+    memberLease: memberLease && { ...memberLease, validFrom: 0 },
+  };
+}
+
 function afterApplied(state: State, pending: PendingTransaction, now: Instant): State {
   const { transaction } = pending;
   const published = transaction.write.some((write) => write.key === 'member');
   const identified = transaction.write.find((write) => write.key === 'initialize');
+  const ruled = transaction.write.find((write) => write.key === 'rule');
   let next: State = {
     ...state,
     requests: wishWritten(state, pending),
     publishedAt: published ? now : state.publishedAt,
   };
+  if (ruled !== undefined && pending.leaseId !== undefined) next = { ...next, reinit: undefined };
+  // Only now is the record there that keeps others from taking over an unguarded primary.
+  if (ruled?.value.disarmed === true) next = { ...next, durable: { ...next.durable, disarmed: true } };
   if (identified?.value !== undefined && identified.value !== '') {
     // Mine is the cluster's identifier: the directory is no longer a mere attempt, and is whole by definition.
     const { floor: _none, ...durable } = next.durable;
@@ -182,7 +221,7 @@ function wishWritten(state: State, pending: PendingTransaction): State['requests
 
 function observeGrant(state: State, event: Extract<Event, { kind: 'lease-granted' }>): State {
   const { purpose, leaseId, ttlMs, sentAt } = event;
-  const lease = { purpose, leaseId, ttlMs, validFrom: sentAt };
+  const lease = { purpose, leaseId, ttlMs, askedTtlMs: event.askedTtlMs, validFrom: sentAt };
   return purpose === 'leader'
     ? { ...state, leaderLease: lease, leaderLeaseBusyUntil: undefined }
     : { ...state, memberLease: lease, memberLeaseBusyUntil: undefined };
@@ -201,7 +240,11 @@ function observeRenewal(state: State, event: Extract<Event, { kind: 'lease-renew
   const isReclaimed =
     purpose === 'leader' && state.view?.leader?.leaseId === leaseId && !state.abandonedLeases.includes(leaseId);
   if (!isReclaimed) return state;
-  return { ...state, leaderLease: { purpose, leaseId, ttlMs, validFrom: sentAt }, leaderLeaseBusyUntil: undefined };
+  return {
+    ...state,
+    leaderLease: { purpose, leaseId, ttlMs, askedTtlMs: ttlMs, validFrom: sentAt },
+    leaderLeaseBusyUntil: undefined,
+  };
 }
 
 function observeLeaseGone(state: State, leaseId: string, now: Instant): State {
@@ -268,14 +311,18 @@ function afterSuccess(state: State, running: NonNullable<State['job']>, status: 
       : {};
   switch (job.kind) {
     case 'promote':
-      return { ...state, checkpointDue: true };
+      return state;
     case 'checkpoint':
-      return { ...state, checkpointDue: false, switchover: state.switchover && { ...state.switchover, phase: 'stop' } };
+      return {
+        ...state,
+        durable: { ...state.durable, checkpointDue: false },
+        switchover: state.switchover && { ...state.switchover, phase: 'stop' },
+      };
     case 'stop':
       return {
         ...state,
         stoppedByUs: true,
-        switchover: state.switchover && { ...state.switchover, phase: 'release' },
+        switchover: state.switchover && { ...state.switchover, phase: isShutDown(status) ? 'release' : 'failed' },
         restart: state.restart?.phase === 'stop' ? { ...state.restart, phase: 'start' } : state.restart,
       };
     case 'initdb':
@@ -283,12 +330,12 @@ function afterSuccess(state: State, running: NonNullable<State['job']>, status: 
     case 'set-aside':
       return { ...state, durable: { ...rest, founding: false } };
     case 'rewind':
-      return { ...state, durable: { ...rest, ...withOrigin(state), ...floorOf(state), rewinding: false } };
+      return { ...state, durable: { ...rest, ...withOrigin(running), ...floorOf(state), rewinding: false } };
     case 'clone':
       return {
         ...state,
-        reinit: false,
-        durable: { ...rest, ...mark, ...withOrigin(state), rewinding: false, founding: false, floor: 'infinite' },
+        reinit: undefined,
+        durable: { ...rest, ...mark, ...withOrigin(running), rewinding: false, founding: false, floor: 'infinite' },
       };
     case 'provision':
       return { ...state, provisioned: true };
@@ -302,10 +349,13 @@ function floorOf(state: State): { floor?: NonNullable<State['durable']['floor']>
   return state.durable.floor === undefined ? {} : { floor: state.durable.floor };
 }
 
-/** What was copied is of the term that the source is in. */
-function withOrigin(state: State): { originTerm?: number } {
-  const term = state.view?.rule?.value.term;
-  return term === undefined ? {} : { originTerm: term };
+function isShutDown(status: NonNullable<State['postgres']>): boolean {
+  return status.directory.kind === 'present' && status.directory.control.state === 'shut down';
+}
+
+/** What was copied is of the term that the source was in when it began. */
+function withOrigin(running: NonNullable<State['job']>): { originTerm?: number } {
+  return running.term === undefined ? {} : { originTerm: running.term };
 }
 
 function afterFailure(state: State, kind: RunningKind, outcome: Extract<JobOutcome, { ok: false }>): State {
@@ -313,6 +363,8 @@ function afterFailure(state: State, kind: RunningKind, outcome: Extract<JobOutco
     case 'checkpoint':
     case 'stop':
       return { ...state, switchover: undefined };
+    case 'clone':
+      return (state.failures.get('clone')?.count ?? 0) >= reinitTries ? { ...state, reinit: undefined } : state;
     case 'rewind':
       return outcome.untouched === true ? { ...state, durable: { ...state.durable, rewinding: false } } : state;
     default:

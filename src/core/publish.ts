@@ -20,7 +20,7 @@ export function memberRecord(facts: Facts): MemberRecord {
     tags: self.tags,
     pause: facts.paused,
     pendingRestart: running?.pendingRestart ?? [],
-    checkpointed: !state.checkpointDue,
+    checkpointed: !state.durable.checkpointDue,
     rule: state.lastRule.name,
     because: state.lastRule.because,
     ...(running === undefined ? {} : { timeline: running.timeline, serverVersion: running.serverVersion }),

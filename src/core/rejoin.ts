@@ -4,7 +4,8 @@
  */
 import { formatLsn, type Lsn } from './lsn.ts';
 import type { Durable, PostgresStatus, Settings, TermEntry } from './model.ts';
-import { entryAfter, entryOf, isOnTimelineOf, lsnOf, originFromHistory } from './position.ts';
+import { lsnOf } from './position.ts';
+import { entryOf, forkOf, hasTwin, originFromHistory } from './term-tree.ts';
 
 /** The way back, and the facts that leave no cheaper one. */
 export type RejoinPath =
@@ -70,33 +71,39 @@ function wayBack(input: RejoinInput, diverged: Divergence): RejoinPath {
 
 function divergence(durable: Durable, postgres: PostgresStatus, terms: readonly TermEntry[]): Divergence | undefined {
   const known = knownEnd(durable, postgres);
-  if (known === undefined) return undefined;
+  if (known === undefined) return twin(durable, postgres, terms);
   const originTerm = durable.originTerm ?? originFromHistory(terms, known.timeline, known.lsn);
-  if (originTerm === undefined) return undefined;
-  const next = entryThatForked(terms, originTerm);
-  if (next === undefined) return undefined;
-  const { instance } = postgres;
-  if (instance.kind === 'running' && isOnTimelineOf(instance, next)) return undefined;
-  const beyond = known.atLeast ? known.lsn >= next.switchLsn : known.lsn > next.switchLsn;
+  const fork = originTerm === undefined ? undefined : forkOf(terms, originTerm);
+  if (originTerm === undefined || fork === undefined) return undefined;
+  const here = `WAL of term ${originTerm} up to ${formatLsn(known.lsn)} is here`;
+  const sameTimelineNumber = hasTwin(terms, originTerm, known.timeline);
+  if (fork.at === undefined) {
+    return { because: `${here}, and nothing on record says where it left the cluster's history`, sameTimelineNumber };
+  }
+  const beyond = known.atLeast ? known.lsn >= fork.at : known.lsn > fork.at;
   if (!beyond) return undefined;
-  return {
-    because: `WAL of term ${originTerm} up to ${formatLsn(known.lsn)} is here, but term ${next.term} began at ${formatLsn(next.switchLsn)}`,
-    sameTimelineNumber: known.timeline === next.timeline,
-  };
+  return { because: `${here}, but term ${fork.next.term} began at ${formatLsn(fork.at)}`, sameTimelineNumber };
 }
 
 /**
- * The first term after `originTerm` that another writer, or another timeline, began. A holder that re-takes the key
- * and goes on writing its own timeline forks nothing.
+ * A crashed instance does not tell how far its WAL goes, and is started as a replica to find out. Not where its newest
+ * WAL is of a timeline that another term made with the same number: it would stream on top of foreign WAL.
  */
-function entryThatForked(terms: readonly TermEntry[], originTerm: number): TermEntry | undefined {
-  let own = entryOf(terms, originTerm);
-  let next = entryAfter(terms, originTerm);
-  while (own !== undefined && next !== undefined && own.member === next.member && own.timeline === next.timeline) {
-    own = next;
-    next = entryAfter(terms, next.term);
-  }
-  return next;
+function twin(durable: Durable, postgres: PostgresStatus, terms: readonly TermEntry[]): Divergence | undefined {
+  const { originTerm } = durable;
+  if (originTerm === undefined || postgres.instance.kind !== 'stopped' || postgres.directory.kind !== 'present')
+    return undefined;
+  const { timeline } = postgres.directory.control;
+  const own = entryOf(terms, originTerm)?.timeline ?? timeline;
+  if (
+    forkOf(terms, originTerm) === undefined ||
+    !(hasTwin(terms, originTerm, own) || hasTwin(terms, originTerm, timeline))
+  )
+    return undefined;
+  return {
+    because: `WAL of term ${originTerm} is here, on a timeline that another term made too`,
+    sameTimelineNumber: true,
+  };
 }
 
 interface KnownEnd {

@@ -47,12 +47,18 @@ export function acceptRequest(state: State, requestId: string, request: Operator
     case 'reinitialize': {
       const refusal = refuseReinit(facts, request.force);
       if (refusal !== undefined) return answerNow(refusal.status, refusal.text);
-      return { ...answerNow(200, 'reinitialize started'), reinit: true, failures: new Map() };
+      return { ...answerNow(200, 'reinitialize started'), reinit: { force: request.force }, failures: new Map() };
     }
     case 'reload':
       return { ...answerNow(202, 'reload scheduled'), configuredFor: undefined };
     case 'shutdown':
-      return { ...state, shutdown: { requestId }, restart: undefined, reinit: false, switchover: undefined };
+      return {
+        ...state,
+        shutdown: { requestId },
+        restart: undefined,
+        reinit: undefined,
+        switchover: undefined,
+      };
   }
 }
 
@@ -131,11 +137,24 @@ export function serveRequests(facts: Facts): Served {
     if (answer !== undefined) {
       effects.push({ kind: 'answer', requestId: request.requestId, answer });
       state = { ...state, requests: state.requests.filter((one) => one !== request) };
+      if (answer.status === 503) state = takeBackWish({ ...facts, state }, request, effects);
     } else if (!request.written) {
       state = writeWish({ ...facts, state }, request, effects);
     }
   }
   return answerRestart({ ...facts, state }, effects);
+}
+
+/** Nobody waits for it any more, so nobody may be surprised by it later. */
+function takeBackWish(facts: Facts, request: PendingRequest, effects: Effect[]): State {
+  const { state, view } = facts;
+  const standing = view?.failover?.value;
+  if (view === undefined || standing?.requestId !== request.requestId || state.ruleTransaction !== undefined)
+    return state;
+  const transaction = setFailover(view, undefined);
+  const id = state.nextId;
+  effects.push({ kind: 'transact', id, transaction });
+  return { ...state, nextId: id + 1, ruleTransaction: { id, transaction, sentAt: facts.now } };
 }
 
 function writeWish(facts: Facts, request: PendingRequest, effects: Effect[]): State {

@@ -9,7 +9,8 @@ import { foundingRules } from './rules/founding.ts';
 import { holderRules } from './rules/holder.ts';
 import { operatorRules } from './rules/operator.ts';
 import { type Rule, wait } from './rules/rule.ts';
-import { safetyRules } from './rules/safety.ts';
+import { readinessRules, safetyRules } from './rules/safety.ts';
+import { shutdownRules } from './rules/shutdown.ts';
 import { vacancyRules } from './rules/vacancy.ts';
 
 /** Without a DCS a member that may not write still serves reads. */
@@ -18,13 +19,7 @@ const withoutDcsRules: readonly Rule[] = [
     name: 'serve-reads-without-dcs',
     condition: 'The DCS is away, the instance is down, and its data is of this cluster',
     does: 'start as replica',
-    when: (f) =>
-      dcsIsLost(f) &&
-      f.instance === 'stopped' &&
-      !f.iHold &&
-      !f.paused &&
-      !f.state.durable.rewinding &&
-      f.state.shutdown === undefined,
+    when: (f) => dcsIsLost(f) && f.instance === 'stopped' && !f.iHold && !f.paused && !f.state.durable.rewinding,
     goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: f.upstream, settings: f.settings } }),
     because: () => 'the DCS is away; as a replica the instance can at least be read',
   },
@@ -32,7 +27,7 @@ const withoutDcsRules: readonly Rule[] = [
     name: 'dcs-away',
     condition: 'The DCS is away',
     does: 'wait',
-    when: (f) => dcsIsLost(f) && !f.iHold && f.state.shutdown === undefined,
+    when: (f) => dcsIsLost(f) && !f.iHold,
     goal: () => wait,
     because: (f) =>
       `the DCS does not answer${f.state.dcs.kind === 'lost' ? `: ${f.state.dcs.error}` : ''}; nothing is changed without it`,
@@ -42,6 +37,8 @@ const withoutDcsRules: readonly Rule[] = [
 /** The sections in their order, for the documentation. */
 export const ruleSections: readonly { readonly title: string; readonly rules: readonly Rule[] }[] = [
   { title: 'Safety', rules: safetyRules },
+  { title: 'The agent is to end', rules: shutdownRules },
+  { title: 'Not ready to decide', rules: readinessRules },
   { title: 'Data directories that do not fit', rules: directoryRules },
   { title: 'Without the DCS', rules: withoutDcsRules },
   { title: 'What operators ask for', rules: operatorRules },

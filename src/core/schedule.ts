@@ -19,6 +19,8 @@ export function wakeAt(facts: Facts): Instant {
     state.transactionRetryAt,
     state.publicationRetryAt,
     state.publishedAt + positionsEveryMs,
+    state.announcedAt + 500,
+    state.givenUpAt + 200,
     state.slotsChangedAt && state.slotsChangedAt + 1000,
     state.downSince && state.downSince + settings.primaryStartTimeoutMs,
     ...[...state.failures.values()].map((failure) => failure.retryAt),

@@ -1,6 +1,7 @@
 /** What a member carries from one step to the next. Data only; `observe.ts` changes it, `rules/` reads it. */
 import type { Answer, Job, Transaction } from './effects.ts';
 import type { Lease } from './lease.ts';
+import type { Lsn } from './lsn.ts';
 import type { ClusterView, Durable, Instant, PostgresStatus, Progress, Self } from './model.ts';
 import type { Ground } from './transactions.ts';
 
@@ -33,6 +34,8 @@ export interface State {
   readonly abandonedLeases: readonly string[];
   /** Abandoned leases that the DCS has still to be told to end, so that nothing late can hang on them. */
   readonly leasesToEnd: readonly string[];
+  /** When the DCS was told last to end a lease that the key hangs on. */
+  readonly givenUpAt: Instant;
 
   /** At most one transaction on the rule, and one that only publishes, are under way. */
   readonly ruleTransaction: PendingTransaction | undefined;
@@ -40,6 +43,9 @@ export interface State {
   readonly transactionRetryAt: Instant;
   readonly publicationRetryAt: Instant;
   readonly publishedAt: Instant;
+  readonly announcedAt: Instant;
+  /** The shutdown that was offered in the last handover: a stop is handed over once. */
+  readonly offeredLsn: Lsn | undefined;
   readonly slotsChangedAt: Instant | undefined;
 
   readonly postgres: PostgresStatus | undefined;
@@ -62,8 +68,6 @@ export interface State {
   readonly abstainTerm: number | undefined;
   /** On what ground the present term was taken by this member. */
   readonly takenOn: { readonly ground: Ground; readonly from: string } | undefined;
-  /** A promotion in this agent's life is not followed by a checkpoint yet. */
-  readonly checkpointDue: boolean;
   /** The roles that replication needs were created in this agent's life. */
   readonly provisioned: boolean;
   /** What the instance was last configured for; see `configurationMark`. */
@@ -73,7 +77,7 @@ export interface State {
   readonly wishSeenAt: Instant;
   readonly switchover: SwitchoverProgress | undefined;
   readonly restart: RestartProgress | undefined;
-  readonly reinit: boolean;
+  readonly reinit: { readonly force: boolean } | undefined;
   readonly shutdown: { readonly requestId: string } | undefined;
   readonly requests: readonly PendingRequest[];
   /** Answers that are to be given with this step's effects. */
@@ -100,6 +104,8 @@ export interface RunningJob {
   readonly id: number;
   readonly job: Job;
   readonly startedAt: Instant;
+  /** The term when it began: what is copied is of that term. */
+  readonly term: number | undefined;
   readonly progress?: Progress;
 }
 
@@ -115,7 +121,8 @@ export interface SwitchoverProgress {
   /** Revision of the wish that is being executed. */
   readonly revision: number;
   readonly candidate: string;
-  readonly phase: 'checkpoint' | 'stop' | 'release';
+  /** `failed`: the shutdown was not clean, so nobody can be sure to have all of it. */
+  readonly phase: 'checkpoint' | 'stop' | 'release' | 'failed';
 }
 
 /** A restart that an operator waits for. */
@@ -144,7 +151,15 @@ export interface PendingRequest {
 
 /** What a member remembers that has seen nothing. */
 export function emptyDurable(member: string): Durable {
-  return { member, maxTerm: 0, maxRuleNumber: 0, rewinding: false, founding: false };
+  return {
+    member,
+    maxTerm: 0,
+    maxRuleNumber: 0,
+    checkpointDue: false,
+    disarmed: false,
+    rewinding: false,
+    founding: false,
+  };
 }
 
 /** Nothing is known and nothing was asked for. */
@@ -165,11 +180,14 @@ export function initialState(self: Self): State {
     memberLeaseBusyUntil: undefined,
     abandonedLeases: [],
     leasesToEnd: [],
+    givenUpAt: -Infinity,
     ruleTransaction: undefined,
     publication: undefined,
     transactionRetryAt: 0,
     publicationRetryAt: 0,
     publishedAt: -Infinity,
+    announcedAt: -Infinity,
+    offeredLsn: undefined,
     slotsChangedAt: undefined,
     postgres: undefined,
     seenAt: -1,
@@ -183,13 +201,12 @@ export function initialState(self: Self): State {
     armedUntil: undefined,
     abstainTerm: undefined,
     takenOn: undefined,
-    checkpointDue: false,
     provisioned: false,
     configuredFor: undefined,
     wishSeenAt: -1,
     switchover: undefined,
     restart: undefined,
-    reinit: false,
+    reinit: undefined,
     shutdown: undefined,
     requests: [],
     answers: [],

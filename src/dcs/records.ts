@@ -215,10 +215,20 @@ const revocationSchema = z
   .transform(({ seq, ...same }): Revocation => ({ ...same, sequence: seq }));
 
 const termsSchema: z.ZodType<readonly TermEntry[]> = z.array(
-  z.object(
-    { term: ordinal, timeline: ordinal, switchLsn: lsnText, member: name, reason: anyText, at: anyText },
-    anObject,
-  ),
+  z
+    .object(
+      {
+        term: ordinal,
+        timeline: ordinal,
+        switchLsn: lsnText,
+        parent: ordinal.optional(),
+        member: name,
+        reason: anyText,
+        at: anyText,
+      },
+      anObject,
+    )
+    .transform(({ parent, ...entry }): TermEntry => (parent === undefined ? entry : { ...entry, parent })),
   { error: 'allowed: a list of terms' },
 );
 

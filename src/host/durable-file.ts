@@ -30,6 +30,9 @@ const durableForm = z.strictObject({
   originTerm: term.optional(),
   lastLsn: lsnText.optional(),
   promoting: z.strictObject({ term, fromTimeline: z.int().min(0) }).optional(),
+  branch: z.strictObject({ term, parent: term.optional(), promoted: z.boolean() }).optional(),
+  checkpointDue: z.boolean().default(false),
+  disarmed: z.boolean().default(false),
   floor: z.union([z.literal('infinite'), z.strictObject({ originTerm: term, lsn: lsnText })]).optional(),
   rewinding: z.boolean(),
   founding: z.boolean(),
@@ -100,19 +103,29 @@ function parseDurable(text: string, path: string): Awaited<ReturnType<DurableSto
 
 /** zod types an absent key as `| undefined`; the model wants it absent. */
 function withoutUndefined(data: z.infer<typeof durableForm>): Durable {
-  const { systemId, dirMark, storeId, originTerm, lastLsn, promoting, floor } = data;
+  const { systemId, dirMark, storeId, originTerm, lastLsn, promoting, branch, floor } = data;
   return {
     member: data.member,
     maxTerm: data.maxTerm,
     maxRuleNumber: data.maxRuleNumber,
     rewinding: data.rewinding,
     founding: data.founding,
+    checkpointDue: data.checkpointDue,
+    disarmed: data.disarmed,
     ...(systemId === undefined ? {} : { systemId }),
     ...(dirMark === undefined ? {} : { dirMark }),
     ...(storeId === undefined ? {} : { storeId }),
     ...(originTerm === undefined ? {} : { originTerm }),
     ...(lastLsn === undefined ? {} : { lastLsn }),
     ...(promoting === undefined ? {} : { promoting }),
+    ...(branch === undefined ? {} : { branch: branchOf(branch) }),
     ...(floor === undefined ? {} : { floor }),
   };
+}
+
+function branchOf({
+  parent,
+  ...rest
+}: NonNullable<z.infer<typeof durableForm>['branch']>): NonNullable<Durable['branch']> {
+  return parent === undefined ? rest : { ...rest, parent };
 }

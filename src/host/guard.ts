@@ -37,6 +37,7 @@ export function inProcessGuard(options: GuardOptions): InProcessGuard {
   const path = join(options.stateDirectory, 'deadline');
   const write = deadlineWriter(path, options.log);
   let until: Instant | undefined;
+  let fired = false;
   let timer: NodeJS.Timeout | undefined;
 
   const look = (): void => {
@@ -44,9 +45,11 @@ export function inProcessGuard(options: GuardOptions): InProcessGuard {
     if (until === undefined) return;
     const remainingMs = until - options.clock.now();
     if (remainingMs <= 0) {
-      until = undefined;
-      options.log('the deadline of the leader key passed: PostgreSQL is ended at once');
+      // Again and again until the deadline is moved: somebody may start it once more.
+      if (!fired) options.log('the deadline of the leader key passed: PostgreSQL is ended at once');
+      fired = true;
       options.fence().catch((error: unknown) => options.log(`ending PostgreSQL failed: ${String(error)}`));
+      timer = setTimeout(look, lookEveryMs);
       return;
     }
     timer = setTimeout(look, Math.min(remainingMs, lookEveryMs));
@@ -56,6 +59,7 @@ export function inProcessGuard(options: GuardOptions): InProcessGuard {
     armedUntil: () => readDeadline(path, options.log),
     arm: (deadline) => {
       until = deadline;
+      fired = false;
       write(deadline);
       clearTimeout(timer);
       look();

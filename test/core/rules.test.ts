@@ -34,7 +34,7 @@ test('an instance that may write without a living lease is never left alone', ()
           ? armedUntil !== undefined && one.now >= armedUntil
           : one.now >= leaderLease.validFrom + leaderLease.ttlMs;
       const stopping = job?.job.kind === 'stop' && job.job.mode === 'immediate';
-      if (!one.mayWrite || !leaseIsOver || stopping || one.rule?.disarmed === true) return;
+      if (!one.mayWrite || !leaseIsOver || stopping || one.state.durable.disarmed) return;
       assert.equal(decide(one).goal(one).kind, 'fence');
     }),
     { numRuns: 20_000 },

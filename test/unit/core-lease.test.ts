@@ -18,6 +18,7 @@ const instant = integer({ min: 0, max: 2 ** 40 });
 const lease: Arbitrary<Lease> = record({ validFrom: instant, ttlMs: ttl }).map((some) => ({
   purpose: 'leader',
   leaseId: '1',
+  askedTtlMs: some.ttlMs,
   ...some,
 }));
 
@@ -92,7 +93,7 @@ test('the holder’s count ends before the DCS’s, whatever is late or lost', (
           ends.push({ at: arrivesAt, end: nextEnd(store) ?? 0 });
           if (one.isAnswered) answers.push({ sentAt: one.sentAt, answeredAt: arrivesAt + one.backMs });
         }
-        let held: Lease = { purpose: 'leader', leaseId, ttlMs, validFrom: granted };
+        let held: Lease = { purpose: 'leader', leaseId, ttlMs, askedTtlMs: ttlMs, validFrom: granted };
         const isBefore = (now: number): void => {
           // What the DCS has at this moment; later renewals only prolong it.
           const end = Math.max(...ends.filter(({ at }) => at <= now).map((one) => one.end));

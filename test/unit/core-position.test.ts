@@ -14,7 +14,7 @@ import {
 import { type Candidate, rankCandidates } from '../../src/core/election.ts';
 import { lsn } from '../../src/core/lsn.ts';
 import type { Durable, Position, TermEntry } from '../../src/core/model.ts';
-import { comparePositions, entryAfter, entryOf, isPastFloor } from '../../src/core/position.ts';
+import { comparePositions, isPastFloor } from '../../src/core/position.ts';
 import { emptyDurable } from '../../src/core/state.ts';
 import { historyOf } from '../../src/core/transactions.ts';
 
@@ -110,21 +110,6 @@ const history: Arbitrary<readonly TermEntry[]> = uniqueArray(integer({ min: 1, m
     },
   ),
 );
-
-test('the entry of a term is the last one that is not after it, and the next one is the first that is', () => {
-  check(
-    property(history, integer({ min: 0, max: 21 }), (terms, term) => {
-      const own = entryOf(terms, term);
-      const next = entryAfter(terms, term);
-      for (const entry of terms) {
-        if (entry.term <= term) assert.ok(own !== undefined && own.term >= entry.term);
-        else assert.ok(next !== undefined && next.term <= entry.term);
-      }
-      assert.ok(own === undefined || own.term <= term);
-      assert.ok(next === undefined || next.term > term);
-    }),
-  );
-});
 
 test('the history has a row for each timeline that ended, and no other', () => {
   check(

@@ -56,6 +56,7 @@ const truth: Arbitrary<Truth> = record({
       member: goesOn ? before.member : `pg${index}`,
       reason: '',
       at: '',
+      ...(before === undefined ? {} : { parent: before.term }),
     });
   }
   const origin = terms[pick % terms.length];

@@ -26,6 +26,8 @@ function words(goal: Goal): string {
   switch (goal.kind) {
     case 'job':
       return jobWords(goal.job);
+    case 'stop-now':
+      return 'fast stop';
     case 'transact':
       return goal.transaction.name;
     case 'take':
@@ -50,7 +52,7 @@ function jobWords(job: Job): string {
 const likelyFacts: Arbitrary<Facts> = record({
   one: facts,
   situation: constantFrom('any', 'holding', 'vacant', 'following'),
-  phase: constantFrom(undefined, 'checkpoint' as const, 'stop' as const, 'release' as const),
+  phase: constantFrom(undefined, 'checkpoint' as const, 'stop' as const, 'release' as const, 'failed' as const),
   promotionsFailed: constantFrom(0, 2),
   checkpointDue: boolean(),
   intact: boolean(),
@@ -67,12 +69,13 @@ const likelyFacts: Arbitrary<Facts> = record({
   const remembered: Durable = { ...emptyDurable('a'), dirMark: 'mark-1', originTerm: 1 };
   const state = {
     ...one.state,
-    durable: intact ? remembered : one.state.durable,
+    durable: { ...(intact ? remembered : one.state.durable), checkpointDue },
     view: viewIn(situation, one.view),
     postgres: one.postgres === undefined ? undefined : followed(one.postgres),
-    leaderLease,
+    // A key on a lease of an earlier life, now and then.
+    leaderLease: intact && promotionsFailed > 0 ? { ...leaderLease, leaseId: 'lease-9' } : leaderLease,
+    abandonedLeases: intact && promotionsFailed > 0 && checkpointDue ? ['lease-1'] : [],
     seenAt: one.now,
-    checkpointDue,
     // Longer than any primary_start_timeout.
     downSince: one.state.downSince && Number.NEGATIVE_INFINITY,
     failures: new Map(promotionsFailed === 0 ? [] : [['promote', failure] as const]),

@@ -24,6 +24,9 @@ const durable: Durable = {
   lastLsn: lsn(0xffff_0000_0001n),
   floor: { originTerm: 2, lsn: lsn(77) },
   promoting: { term: 3, fromTimeline: 1 },
+  branch: { term: 3, parent: 2, promoted: true },
+  checkpointDue: true,
+  disarmed: true,
   rewinding: false,
   founding: true,
 };
@@ -49,6 +52,8 @@ test('what was saved is loaded, all of it', async () => {
     member: 'a',
     maxTerm: 0,
     maxRuleNumber: 0,
+    checkpointDue: false,
+    disarmed: false,
     rewinding: true,
     founding: false,
     floor: 'infinite',

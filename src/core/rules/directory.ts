@@ -1,4 +1,5 @@
 /** Data directories that are not what the cluster expects: touched only where nothing can be lost. */
+import { isForcedReinit } from './operator.ts';
 import { type Rule, wait } from './rule.ts';
 
 export const directoryRules: readonly Rule[] = [
@@ -24,7 +25,7 @@ export const directoryRules: readonly Rule[] = [
     name: 'foreign-directory',
     condition: 'The data directory belongs to another cluster',
     does: 'wait',
-    when: (f) => f.foreignSystemId !== undefined,
+    when: (f) => f.foreignSystemId !== undefined && !isForcedReinit(f),
     goal: () => wait,
     because: (f) =>
       `the data directory has system identifier ${f.foreignSystemId}, the cluster has ${f.view?.initialize?.value}; it is left alone: point data_dir elsewhere, or move it away`,

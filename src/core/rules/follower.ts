@@ -6,6 +6,16 @@ import { attemptText, mayTry, type Rule, wait } from './rule.ts';
 
 export const followerRules: readonly Rule[] = [
   {
+    name: 'term-not-recorded',
+    condition: 'Another holds the key, and where its term began is not on record yet',
+    does: 'wait',
+    when: (f) =>
+      (f.instance === 'replica' || f.instance === 'stopped') && !f.terms.some((entry) => entry.term === f.rule?.term),
+    goal: () => wait,
+    because: (f) =>
+      `${f.holder} holds the key in term ${f.rule?.term ?? '?'}; nobody follows it before it is known where that term began`,
+  },
+  {
     name: 'follow',
     condition:
       'Another holds the key, the instance runs as a replica of nothing or of somebody else (or the settings changed)',
@@ -148,10 +158,15 @@ function needsCopy(f: Facts): boolean {
   );
 }
 
-/** The holder serves, and this term is in the history; for a rewind it has also made its first checkpoint. */
-function primaryIsReady(f: Facts): boolean {
+/** The holder serves as primary, and its term is in the history. */
+export function holderServes(f: Facts): boolean {
   const record = f.holder === undefined ? undefined : f.view?.members.get(f.holder)?.value;
   if (record === undefined || record.role !== 'primary' || record.state !== 'running') return false;
-  if (!f.terms.some((entry) => entry.term === f.rule?.term)) return false;
-  return path(f)?.kind !== 'rewind' || record.checkpointed;
+  return f.terms.some((entry) => entry.term === f.rule?.term);
+}
+
+/** For a rewind it has also made its first checkpoint. */
+function primaryIsReady(f: Facts): boolean {
+  const record = f.holder === undefined ? undefined : f.view?.members.get(f.holder)?.value;
+  return holderServes(f) && (path(f)?.kind !== 'rewind' || record?.checkpointed === true);
 }

@@ -3,23 +3,33 @@ import { liveCandidates } from '../candidates.ts';
 import { configurationMark, isConfigured } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
 import { setDisarmed, setFailsafe } from '../transactions.ts';
-import { stoppedCleanly } from './operator.ts';
+import { stoppedCleanly } from './instance.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
+import { mayRetake } from './vacancy.ts';
 
 export const holderRules: readonly Rule[] = [
   {
     name: 'reclaim-key',
-    condition: 'The key is mine on a lease of an earlier life of this agent, and the instance runs as primary',
+    condition:
+      'The key is mine on a lease of an earlier life of this agent, and the instance is primary, or about to be',
     does: 'reclaim',
-    when: (f) => isUnknownLease(f) && f.instance === 'primary',
+    when: (f) => isUnknownLease(f) && (f.instance === 'primary' || isBeingPromoted(f)),
     goal: (f) => ({ kind: 'reclaim', leaseId: f.keyOnUnknownLease ?? '' }),
     because: () => 'the agent was restarted; PostgreSQL went on, and so does its lease',
+  },
+  {
+    name: 'retake-own-key',
+    condition: 'The key is mine on a lease that is not in use, and my data is intact',
+    does: 'take (retake)',
+    when: (f) => hasStaleKey(f) && !f.paused && mayRetake(f),
+    goal: () => ({ kind: 'take', ground: 'retake' }),
+    because: () => 'nobody else has held the key since; it is taken anew before somebody could',
   },
   {
     name: 'give-up-stale-key',
     condition: 'The key is mine on a lease that I gave up, or the instance does not run as primary',
     does: 'give-up',
-    when: (f) => f.keyOnUnknownLease !== undefined && !f.iHold && f.state.ruleTransaction === undefined,
+    when: (f) => hasStaleKey(f) && !f.mayWrite,
     goal: (f) => ({ kind: 'give-up', leaseId: f.keyOnUnknownLease ?? '' }),
     because: () => 'the key hangs on a lease that is not in use; it is ended and the key taken in a new term',
   },
@@ -50,7 +60,7 @@ export const holderRules: readonly Rule[] = [
     name: 'disarm',
     condition: 'The cluster is paused, and my guard is on',
     does: 'disarm',
-    when: (f) => f.iHold && f.paused && f.rule?.disarmed === false && f.instance === 'primary',
+    when: (f) => f.iHold && f.paused && !f.state.durable.disarmed && f.instance === 'primary',
     goal: (f) =>
       f.view === undefined || f.rule === undefined
         ? wait
@@ -61,7 +71,7 @@ export const holderRules: readonly Rule[] = [
     name: 're-arm',
     condition: 'The cluster is not paused any more, and the record says that my guard is off',
     does: 're-arm',
-    when: (f) => f.iHold && !f.paused && f.rule?.disarmed === true,
+    when: (f) => f.iHold && !f.paused && (f.rule?.disarmed === true || f.state.durable.disarmed),
     goal: (f) =>
       f.view === undefined || f.rule === undefined
         ? wait
@@ -140,7 +150,7 @@ export const holderRules: readonly Rule[] = [
     name: 'checkpoint-after-promotion',
     condition: 'The key is mine, and no checkpoint followed the promotion yet',
     does: 'checkpoint',
-    when: (f) => f.iHold && f.instance === 'primary' && f.state.checkpointDue && mayTry(f, 'checkpoint'),
+    when: (f) => f.iHold && f.instance === 'primary' && f.state.durable.checkpointDue && mayTry(f, 'checkpoint'),
     goal: () => ({ kind: 'job', job: { kind: 'checkpoint' } }),
     because: () => 'others can rewind only from a checkpoint on the new timeline',
   },
@@ -170,6 +180,7 @@ export const holderRules: readonly Rule[] = [
       !f.state.stoppedByUs &&
       !f.state.wentDownInPause &&
       sawExit(f) &&
+      !isOffered(f) &&
       liveCandidates(f).length > 0,
     goal: () => ({ kind: 'release', candidate: undefined, clean: true, abstain: false }),
     because: (f) => `somebody stopped the instance; ${liveCandidates(f).join(', ')} can serve`,
@@ -235,6 +246,15 @@ export const holderRules: readonly Rule[] = [
   },
 ];
 
+/** A key of mine that hangs on no lease that I keep. */
+function hasStaleKey(f: Facts): boolean {
+  return f.keyOnUnknownLease !== undefined && !f.iHold && f.state.ruleTransaction === undefined;
+}
+
+function isBeingPromoted(f: Facts): boolean {
+  return f.instance === 'replica' && f.state.durable.promoting?.term === f.rule?.term;
+}
+
 function isUnknownLease(f: Facts): boolean {
   return (
     f.keyOnUnknownLease !== undefined &&
@@ -259,6 +279,11 @@ function newMembers(f: Facts): readonly string[] {
 
 function tooLongDown(f: Facts): boolean {
   return f.state.downSince !== undefined && f.now - f.state.downSince >= f.settings.primaryStartTimeoutMs;
+}
+
+/** This very stop was offered before, and nobody could take it. */
+function isOffered(f: Facts): boolean {
+  return f.postgres?.directory.kind === 'present' && f.postgres.directory.control.checkpointLsn === f.state.offeredLsn;
 }
 
 function sawExit(f: Facts): boolean {

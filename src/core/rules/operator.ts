@@ -1,43 +1,17 @@
 /** What people asked for, at the member that has to do it. */
-import { candidatesByFlush, liveCandidates } from '../candidates.ts';
 import type { Facts } from '../facts.ts';
 import type { FailoverRequest } from '../model.ts';
 import { checkSwitchover } from '../switchover.ts';
+import { holderServes } from './follower.ts';
+import { isUp, stoppedCleanly } from './instance.ts';
 import { type Rule, wait } from './rule.ts';
 
+/** By force even in place of another cluster's directory: that was asked for in so many words. */
+export function isForcedReinit(f: Facts): boolean {
+  return f.state.reinit?.force === true && canClone(f);
+}
+
 export const operatorRules: readonly Rule[] = [
-  {
-    name: 'shutdown-in-pause',
-    condition: 'The agent is to end while the cluster is paused',
-    does: 'farewell',
-    when: (f) => f.state.shutdown !== undefined && f.paused,
-    goal: () => ({ kind: 'farewell' }),
-    because: () => 'the cluster is paused: PostgreSQL is left running',
-  },
-  {
-    name: 'shutdown-stop',
-    condition: 'The agent is to end, and the instance runs',
-    does: 'fast stop',
-    when: (f) => f.state.shutdown !== undefined && isUp(f) && f.foreignSystemId === undefined,
-    goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
-    because: () => 'the agent was told to end',
-  },
-  {
-    name: 'shutdown-release',
-    condition: 'The agent is to end, the instance is down, and the leader key is mine',
-    does: 'release',
-    when: (f) => f.state.shutdown !== undefined && f.iHold,
-    goal: (f) => ({ kind: 'release', candidate: bestCandidate(f), clean: stoppedCleanly(f), abstain: true }),
-    because: () => 'the agent was told to end; the key is free for whoever has all WAL',
-  },
-  {
-    name: 'shutdown-done',
-    condition: 'The agent is to end, and nothing is left to do',
-    does: 'farewell',
-    when: (f) => f.state.shutdown !== undefined,
-    goal: () => ({ kind: 'farewell' }),
-    because: () => 'the instance is down and the leader key is not mine',
-  },
   {
     name: 'switchover-look',
     condition: 'A switchover was asked for, and the replicas have not been looked at since',
@@ -93,11 +67,21 @@ export const operatorRules: readonly Rule[] = [
     because: (f) => `an orderly shutdown sends all WAL to ${f.state.switchover?.candidate ?? '?'}`,
   },
   {
+    name: 'switchover-failed',
+    condition: 'A switchover is under way, and the shutdown was not clean',
+    does: 'refuse-request',
+    when: (f) => f.iHold && f.state.switchover?.phase === 'failed' && wishOf(f) !== undefined,
+    goal: () => ({
+      kind: 'refuse-request',
+      reason: 'the shutdown was not clean, so no replica can be sure to have all of it',
+    }),
+    because: () => 'the shutdown was not clean; PostgreSQL is started here again',
+  },
+  {
     name: 'switchover-release',
     condition: 'A switchover is under way, and the instance was shut down cleanly',
     does: 'release (handover)',
-    when: (f) =>
-      f.iHold && f.state.switchover !== undefined && f.state.switchover.phase !== 'checkpoint' && stoppedCleanly(f),
+    when: (f) => f.iHold && f.state.switchover?.phase === 'release' && stoppedCleanly(f),
     goal: (f) => ({ kind: 'release', candidate: f.state.switchover?.candidate, clean: true, abstain: false }),
     because: (f) => `the instance is shut down cleanly; the key goes to ${f.state.switchover?.candidate ?? '?'}`,
   },
@@ -113,7 +97,7 @@ export const operatorRules: readonly Rule[] = [
     name: 'reinit-stop',
     condition: 'A reinit was asked for, and the instance runs as a replica',
     does: 'fast stop',
-    when: (f) => f.state.reinit && isUp(f) && !f.mayWrite && canClone(f),
+    when: (f) => f.state.reinit !== undefined && isUp(f) && !f.mayWrite && canClone(f),
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'fast' } }),
     because: () => 'an operator asked for a new copy of the primary',
   },
@@ -121,7 +105,7 @@ export const operatorRules: readonly Rule[] = [
     name: 'reinit-clone',
     condition: 'A reinit was asked for, and the instance is down',
     does: 'clone',
-    when: (f) => f.state.reinit && f.instance === 'stopped' && canClone(f),
+    when: (f) => f.state.reinit !== undefined && f.instance === 'stopped' && canClone(f),
     goal: (f) => (f.upstream === undefined ? wait : { kind: 'job', job: { kind: 'clone', source: f.upstream } }),
     because: (f) =>
       `an operator asked for a new copy of ${f.upstream?.member ?? 'the primary'}; the old one goes when the new one is complete`,
@@ -139,23 +123,7 @@ function check(f: Facts): ReturnType<typeof checkSwitchover> | undefined {
   return wish === undefined ? undefined : checkSwitchover(f, wish);
 }
 
-function isUp(f: Facts): boolean {
-  return ['primary', 'replica', 'starting', 'silent'].includes(f.instance);
-}
-
-/** pg_control says so: every connected replica was sent all WAL before the end. */
-export function stoppedCleanly(f: Facts): boolean {
-  return (
-    f.instance === 'stopped' &&
-    f.postgres?.directory.kind === 'present' &&
-    f.postgres.directory.control.state === 'shut down'
-  );
-}
-
-function bestCandidate(f: Facts): string | undefined {
-  return candidatesByFlush(f).find((one) => one.reason === undefined)?.member ?? liveCandidates(f)[0];
-}
-
+/** A copy is asked of a primary that serves, and of nobody else. */
 function canClone(f: Facts): boolean {
-  return f.holder !== undefined && f.holder !== f.self && f.upstream !== undefined;
+  return f.holder !== undefined && f.holder !== f.self && f.upstream !== undefined && holderServes(f);
 }

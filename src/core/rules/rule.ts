@@ -8,7 +8,9 @@ export type Goal =
   | { readonly kind: 'wait' }
   /** Begin the job, unless one runs. */
   | { readonly kind: 'job'; readonly job: Job }
-  /** Stop the instance at once, whatever job runs. */
+  /** Stop the instance in order, whatever job runs. */
+  | { readonly kind: 'stop-now' }
+  /** End the instance at once, whatever job runs. */
   | { readonly kind: 'fence' }
   | { readonly kind: 'transact'; readonly transaction: Transaction }
   | { readonly kind: 'found'; readonly systemId: string }

@@ -24,7 +24,7 @@ export const safetyRules: readonly Rule[] = [
       f.holder !== undefined &&
       f.holder !== f.self &&
       f.foreignSystemId === undefined &&
-      !f.paused,
+      (!f.paused || wroteInAnEarlierTerm(f)),
     goal: () => ({ kind: 'fence' }),
     because: (f) => `${f.holder} holds the leader key in term ${f.rule?.term ?? '?'}`,
   },
@@ -36,6 +36,10 @@ export const safetyRules: readonly Rule[] = [
     goal: () => wait,
     because: () => 'looking at the instance for the first time',
   },
+];
+
+/** What has to be known, or over, before anything is decided. */
+export const readinessRules: readonly Rule[] = [
   {
     name: 'busy',
     condition: 'A job is under way on the instance',
@@ -73,7 +77,12 @@ export const safetyRules: readonly Rule[] = [
 ];
 
 function guardIsOff(f: Facts): boolean {
-  return f.rule?.disarmed === true;
+  return f.state.durable.disarmed;
+}
+
+/** Paused or not: whoever wrote before the present term began may not go on. */
+function wroteInAnEarlierTerm(f: Facts): boolean {
+  return (f.rule?.term ?? 0) > (f.state.durable.originTerm ?? 0);
 }
 
 /** A job that already ends the instance need not be begun again. */

@@ -11,6 +11,7 @@ const handoverTimeouts = 2;
 const handoverOverTimeouts = 3;
 /** After this long without a taker even a member that gave the key up in this term tries again. */
 const abstainMs = 10_000;
+const announceEveryMs = 500;
 
 export const vacancyRules: readonly Rule[] = [
   {
@@ -149,7 +150,8 @@ function absentTimeouts(f: Facts): number {
   return f.keyAbsentMs / f.settings.failureTimeoutMs;
 }
 
-function mayRetake(f: Facts): boolean {
+/** Nobody has held the key since this member, and its data is what it was. */
+export function mayRetake(f: Facts): boolean {
   const { durable, abstainTerm } = f.state;
   if (f.rule?.leader !== f.self || f.instance === 'empty' || f.state.shutdown !== undefined) return false;
   const { directory } = f.postgres ?? {};
@@ -197,15 +199,12 @@ function handoverIsForMe(f: Facts): boolean {
   return to === undefined || to === f.self || absentTimeouts(f) >= handoverNameTimeouts;
 }
 
+/** While WAL still comes in a position is worth a new word now and then; the first one is at once. */
 function isAnnounced(f: Facts): boolean {
   const mine = f.view?.revocations.get(f.self)?.value;
-  return (
-    mine !== undefined &&
-    f.position !== undefined &&
-    mine.term === f.rule?.term &&
-    mine.lsn >= f.position.lsn &&
-    mine.originTerm === f.position.originTerm
-  );
+  if (mine === undefined || f.position === undefined || mine.term !== f.rule?.term) return false;
+  const isSame = mine.lsn >= f.position.lsn && mine.originTerm === f.position.originTerm;
+  return isSame || f.now < f.state.announcedAt + announceEveryMs;
 }
 
 /** The best takes the key at once when all are heard; each of the next waits a failure timeout longer. */

@@ -182,15 +182,20 @@ const durable: Arbitrary<Durable> = record({
   maxTerm: integer({ min: 0, max: 5 }),
   rewinding: boolean(),
   founding: boolean(),
+  disarmed: constantFrom(false, false, true),
+  promoting: constantFrom(false, false, true),
   originTerm: maybe(integer({ min: 1, max: 3 })),
   floor: constantFrom(undefined, 'infinite' as const),
   dirMark: constantFrom('mark-1', undefined),
-}).map(({ maxTerm, rewinding, founding, originTerm, floor, dirMark }) => ({
+}).map(({ maxTerm, rewinding, founding, disarmed, promoting, originTerm, floor, dirMark }) => ({
   member: 'a',
   maxTerm,
   maxRuleNumber: 0,
   rewinding,
   founding,
+  checkpointDue: false,
+  disarmed,
+  ...(promoting ? { promoting: { term: 2, fromTimeline: 1 } } : {}),
   ...(originTerm === undefined ? {} : { originTerm }),
   ...(floor === undefined ? {} : { floor }),
   ...(dirMark === undefined ? {} : { dirMark }),
@@ -207,7 +212,7 @@ export const facts: Arbitrary<Facts> = record({
   armedUntil: maybe(moment),
   lost: boolean(),
   shutdown: constantFrom(undefined, undefined, undefined, { requestId: 'r' }),
-  reinit: constantFrom(false, false, true),
+  reinit: constantFrom(undefined, undefined, { force: false }, { force: true }),
   restart: constantFrom(undefined, undefined, {
     requestId: 'r',
     phase: 'stop' as const,
@@ -231,12 +236,12 @@ export const facts: Arbitrary<Facts> = record({
     ...initialState(self),
     view: some.view,
     postgres: some.postgres,
-    job: some.job === undefined ? undefined : { id: 1, job: some.job, startedAt: 0 },
+    job: some.job === undefined ? undefined : { id: 1, job: some.job, startedAt: 0, term: 1 },
     durable: some.durable,
     leaderLease:
       some.leaseFrom === undefined
         ? undefined
-        : { purpose: 'leader', leaseId: 'lease-1', ttlMs: 10_000, validFrom: some.leaseFrom },
+        : { purpose: 'leader', leaseId: 'lease-1', ttlMs: 10_000, askedTtlMs: 10_000, validFrom: some.leaseFrom },
     armedUntil: some.armedUntil,
     dcs: some.lost ? { kind: 'lost', error: 'no connection' } : { kind: 'connected' },
     shutdown: some.shutdown,

@@ -12,6 +12,20 @@ interface Data {
   checkpoint: bigint;
   standbySignal: boolean;
   control: ControlData['state'];
+  /** Who wrote the WAL, from where on: what a standby must never have otherwise than its source. */
+  wal: readonly Written[];
+}
+
+interface Written {
+  readonly from: bigint;
+  readonly by: string;
+}
+
+function writersUpTo(wal: readonly Written[], end: bigint): string {
+  return wal
+    .filter((written) => written.from < end)
+    .map((written) => `${written.from} ${written.by}`)
+    .join(', ');
 }
 
 /** The shutdown checkpoint's record. */
@@ -33,9 +47,12 @@ export class Postgres {
   unpromotable = false;
   /** What lies in the data directory instead of a cluster. */
   rubbish: string | undefined;
+  /** It streams on top of other WAL than its source has. */
+  foreignWal: string | undefined;
   #streams: Postgres | undefined;
   readonly name: string;
   #marks = 0;
+  #incarnations = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -59,7 +76,13 @@ export class Postgres {
       checkpoint: 880n,
       standbySignal: false,
       control: 'shut down',
+      wal: [this.#writtenFrom(0n)],
     };
+  }
+
+  #writtenFrom(from: bigint): Written {
+    this.#incarnations += 1;
+    return { from, by: `${this.name}${this.#incarnations}` };
   }
 
   clone(source: Postgres): boolean {
@@ -127,6 +150,8 @@ export class Postgres {
       ...this.data.history,
       { timeline: this.data.timeline, switchLsn: lsn(this.data.end), reason: 'no recovery target specified' },
     ];
+    const { end } = this.data;
+    this.data.wal = [...this.data.wal.filter((written) => written.from < end), this.#writtenFrom(end)];
     this.data.timeline++;
     this.data.standbySignal = false;
     this.data.control = 'in production';
@@ -152,6 +177,8 @@ export class Postgres {
         ? theirs.end
         : theirs.history.find((one) => one.timeline === mine.timeline)?.switchLsn;
     if (limit === undefined || mine.end > limit || mine.systemId !== theirs.systemId) return;
+    if (writersUpTo(mine.wal, mine.end) !== writersUpTo(theirs.wal, mine.end)) this.foreignWal = source.name;
+    mine.wal = theirs.wal;
     mine.end = theirs.end;
     mine.timeline = theirs.timeline;
     mine.history = [...theirs.history];

@@ -55,6 +55,19 @@ export function scenario(): { run: (line: string) => string; world: World } {
       ),
     break: (names) => each(names, (one) => (one.postgres.broken = true)),
     mend: (names) => each(names, (one) => (one.postgres.broken = false)),
+    freeze: ([name, duration]) => {
+      world.freeze(member(name), milliseconds(duration));
+      return '';
+    },
+    'kill-after': ([name, count]) => {
+      member(name).killAfter = Number(count);
+      return '';
+    },
+    'boot-postgres': (names) =>
+      each(names, (one) => {
+        one.postgres.start('primary', undefined);
+        one.postgres.becomeReady();
+      }),
     'break-link': (names) => each(names, (one) => (one.linked = false)),
     'mend-link': (names) => each(names, (one) => (one.linked = true)),
     'slow-start': (names) => each(names, (one) => (one.postgres.slow = true)),

@@ -3,10 +3,11 @@
  * happens, so that a scenario file can be read as a story.
  */
 import type { Effect, Job, Transaction } from '../../../src/core/effects.ts';
-import type { Event, JobOutcome, OperatorRequest, TransactionOutcome } from '../../../src/core/events.ts';
+import type { Event, OperatorRequest, TransactionOutcome } from '../../../src/core/events.ts';
 import { newMember, type Step, step } from '../../../src/core/member.ts';
 import type { ClusterView, Durable, Settings, Tags } from '../../../src/core/model.ts';
 import type { State } from '../../../src/core/state.ts';
+import { describeJob, finishJob, jobMs } from './jobs.ts';
 import { Postgres } from './postgres.ts';
 import { Store } from './store.ts';
 
@@ -25,6 +26,13 @@ export interface Member {
   wake: number;
   rule: string;
   life: number;
+  /** The agent does nothing until then: it, or its host, is stopped. */
+  frozenUntil: number;
+  readonly inbox: Event[];
+  /** It is killed before it carries out the n-th effect from now. */
+  killAfter: number | undefined;
+  /** Carried out since the last look: at rest there are few. */
+  effects: number;
   /** What happens to its next transaction on the rule. */
   nextTransaction: 'ok' | 'lose-reply' | 'lose-request';
   lastStep: Step | undefined;
@@ -38,18 +46,6 @@ interface Timer {
 
 const hopMs = 1;
 const requestTimeoutMs = 1000;
-const jobMs: Readonly<Record<Job['kind'], number>> = {
-  initdb: 300,
-  'set-aside': 5,
-  start: 20,
-  stop: 30,
-  promote: 70,
-  configure: 10,
-  provision: 20,
-  checkpoint: 20,
-  rewind: 200,
-  clone: 500,
-};
 const readyMs = 80;
 const tickMs = 10;
 
@@ -103,6 +99,10 @@ export class World {
       wake: Infinity,
       rule: '',
       life: 0,
+      frozenUntil: -1,
+      inbox: [],
+      killAfter: undefined,
+      effects: 0,
       nextTransaction: 'ok',
       lastStep: undefined,
     };
@@ -134,6 +134,15 @@ export class World {
   killAgent(member: Member): void {
     member.alive = false;
     member.wake = Infinity;
+    member.inbox.length = 0;
+    member.frozenUntil = -1;
+  }
+
+  freeze(member: Member, durationMs: number): void {
+    member.frozenUntil = this.now + durationMs;
+    this.#later(member, durationMs, () => {
+      if (this.now >= member.frozenUntil) for (const event of member.inbox.splice(0)) this.#deliver(member, event);
+    });
   }
 
   killHost(member: Member): void {
@@ -213,7 +222,9 @@ export class World {
   /* -------------------------------------------------------------- time */
 
   #nextMoment(): number {
-    const wakes = [...this.members.values()].map((member) => (member.alive ? member.wake : Infinity));
+    const wakes = [...this.members.values()].map((member) =>
+      member.alive ? Math.max(member.wake, member.frozenUntil) : Infinity,
+    );
     const expiry = this.storeUp ? this.store.nextExpiry() : Infinity;
     const guards = [...this.members.values()].map((member) =>
       member.alive ? (member.armedUntil ?? Infinity) : Infinity,
@@ -225,7 +236,8 @@ export class World {
     if (this.storeUp && this.store.expire(this.now)) this.#notifyAll();
     while ((this.#timers[0]?.at ?? Infinity) <= this.now) this.#timers.shift()?.run();
     for (const member of this.members.values()) {
-      if (member.alive && member.wake <= this.now) this.#deliver(member, { kind: 'tick' });
+      if (member.alive && member.wake <= this.now && member.frozenUntil <= this.now)
+        this.#deliver(member, { kind: 'tick' });
       // Behind the agent: it acts when the agent did not.
       if (member.alive && member.armedUntil !== undefined && member.armedUntil <= this.now) this.#fence(member);
     }
@@ -257,6 +269,10 @@ export class World {
 
   #deliver(member: Member, event: Event): void {
     if (!member.alive) return;
+    if (this.now < member.frozenUntil) {
+      member.inbox.push(event);
+      return;
+    }
     const done = step(member.state, event, this.now, `wall+${Math.floor(this.now / 1000)}s`);
     member.state = done.state;
     member.lastStep = done;
@@ -265,7 +281,17 @@ export class World {
       member.rule = done.rule;
       this.say(member, `${done.rule}: ${done.because}`);
     }
-    for (const effect of done.effects) this.#carryOut(member, effect);
+    for (const effect of done.effects) {
+      if (member.killAfter === 0) {
+        member.killAfter = undefined;
+        this.say(member, `  the agent dies before its next effect (${effect.kind})`);
+        this.killAgent(member);
+        return;
+      }
+      if (member.killAfter !== undefined) member.killAfter -= 1;
+      member.effects += 1;
+      this.#carryOut(member, effect);
+    }
   }
 
   #carryOut(member: Member, effect: Effect): void {
@@ -300,11 +326,21 @@ export class World {
   /* -------------------------------------------------------------- PostgreSQL */
 
   #beginJob(member: Member, id: number, job: Job): void {
-    if (!['configure', 'checkpoint', 'provision'].includes(job.kind)) this.say(member, `  job ${describe(job)}`);
+    if (!['configure', 'checkpoint', 'provision'].includes(job.kind)) this.say(member, `  job ${describeJob(job)}`);
     const begin = member.postgres.starts;
     this.#later(member, jobMs[job.kind], () => {
       if (member.state.job?.id !== id) return;
-      const outcome = this.#finishJob(member, job, begin);
+      const outcome = finishJob(member.postgres, job, {
+        systemId: () => String(++this.#systemIds),
+        source: (name) => this.#sourceFor(member, name),
+        stopCleanly: () => this.stopCleanly(member),
+        onStarted: () =>
+          this.#after(member.postgres.slow ? 3_600_000 : readyMs, () => {
+            if (member.postgres.starts !== begin + 1) return;
+            member.postgres.becomeReady();
+            this.#seePostgres(member);
+          }),
+      });
       if (!outcome.ok) this.say(member, `  ${job.kind} failed: ${outcome.error}`);
       this.#deliver(member, {
         kind: 'job-finished',
@@ -314,55 +350,6 @@ export class World {
         at: `wall+${Math.floor(this.now / 1000)}s`,
       });
     });
-  }
-
-  #finishJob(member: Member, job: Job, begin: number): JobOutcome {
-    const { postgres } = member;
-    const ok: JobOutcome = { ok: true };
-    const fail = (error: string): JobOutcome => ({ ok: false, error });
-    switch (job.kind) {
-      case 'initdb':
-        if (postgres.broken) return fail('no space left on device');
-        postgres.initdb(String(++this.#systemIds));
-        return ok;
-      case 'set-aside':
-        postgres.data = undefined;
-        return ok;
-      case 'start':
-        postgres.start(job.as, job.upstream);
-        if (postgres.process === 'stopped') return fail('it does not start');
-        this.#after(postgres.slow ? 3_600_000 : readyMs, () => {
-          if (postgres.starts !== begin + 1) return;
-          postgres.becomeReady();
-          this.#seePostgres(member);
-        });
-        return ok;
-      case 'stop':
-        if (job.mode === 'fast') this.stopCleanly(member);
-        else postgres.stop(false);
-        return ok;
-      case 'promote':
-        if (postgres.process !== 'running') return fail('it is not running');
-        if (postgres.unpromotable) return fail('not promoted within 60 s');
-        postgres.promote();
-        return ok;
-      case 'configure':
-        if (postgres.process !== 'running') return fail('it is not running');
-        postgres.upstream = job.upstream;
-        return ok;
-      case 'provision':
-      case 'checkpoint':
-        postgres.checkpoint();
-        return postgres.process === 'running' ? ok : fail('it is not running');
-      case 'rewind':
-      case 'clone': {
-        const source = this.members.get(job.source.member);
-        if (source === undefined || !this.#reach(member, source))
-          return { ok: false, error: `${job.source.member} cannot be reached`, untouched: true };
-        const done = job.kind === 'clone' ? postgres.clone(source.postgres) : postgres.rewind(source.postgres);
-        return done ? ok : fail(`${job.source.member} is no primary`);
-      }
-    }
   }
 
   #status(member: Member): ReturnType<Postgres['status']> {
@@ -385,6 +372,11 @@ export class World {
     this.#seePostgres(member);
   }
 
+  #sourceFor(member: Member, name: string): Postgres | undefined {
+    const source = this.members.get(name);
+    return source !== undefined && this.#reach(member, source) ? source.postgres : undefined;
+  }
+
   #reach(a: Member, b: Member): boolean {
     return a.connected && b.connected && a.linked && b.linked;
   }
@@ -399,8 +391,11 @@ export class World {
       );
     this.#twoWritable = writable.length > 1;
     for (const member of members) {
-      const source = this.members.get(member.postgres.upstream?.member ?? '');
-      member.postgres.stream(source !== undefined && this.#reach(member, source) ? source.postgres : undefined);
+      member.postgres.stream(this.#sourceFor(member, member.postgres.upstream?.member ?? ''));
+      if (member.postgres.foreignWal !== undefined) {
+        this.say(member, `!!! it streams foreign WAL from ${member.postgres.foreignWal}`);
+        member.postgres.foreignWal = undefined;
+      }
     }
   }
 
@@ -451,7 +446,14 @@ export class World {
       if (effect.kind === 'read') this.#deliver(member, { kind: 'dcs-read', view: this.store.view, askedAt: sentAt });
       else if (effect.kind === 'grant-lease') {
         const leaseId = this.store.grant(effect.ttlMs, this.now);
-        this.#deliver(member, { kind: 'lease-granted', purpose: effect.purpose, sentAt, leaseId, ttlMs: effect.ttlMs });
+        this.#deliver(member, {
+          kind: 'lease-granted',
+          purpose: effect.purpose,
+          sentAt,
+          leaseId,
+          ttlMs: effect.ttlMs,
+          askedTtlMs: effect.ttlMs,
+        });
       } else if (effect.kind === 'renew-lease') {
         const ttlMs = this.store.renew(effect.leaseId, this.now);
         const { purpose, leaseId } = effect;
@@ -478,19 +480,5 @@ export class World {
 
   #tellLost(member: Member): void {
     if (!this.#hears(member)) this.#deliver(member, { kind: 'dcs-lost', error: 'no connection' });
-  }
-}
-
-function describe(job: Job): string {
-  switch (job.kind) {
-    case 'start':
-      return `start as ${job.as}${job.upstream === undefined ? '' : ` of ${job.upstream.member}`}`;
-    case 'stop':
-      return `stop ${job.mode}`;
-    case 'rewind':
-    case 'clone':
-      return `${job.kind} from ${job.source.member}`;
-    default:
-      return job.kind;
   }
 }
