@@ -84,6 +84,11 @@ const likelyFacts: Arbitrary<Facts> = record({
   return factsOf(state, one.now);
 });
 
+function inSituation(situation: string, rule: Rule, handover: NonNullable<Rule['handover']>): Rule {
+  if (situation === 'vacant') return { ...rule, handover };
+  return situation === 'following' ? { ...rule, term: 2 } : rule;
+}
+
 function viewIn(situation: 'holding' | 'vacant' | 'following', view: ClusterView): ClusterView {
   const { leader: _any, ...rest } = view;
   const stamp = { createRevision: 1, modRevision: 1 };
@@ -95,15 +100,21 @@ function viewIn(situation: 'holding' | 'vacant' | 'following', view: ClusterView
     { ...begun, term: 1 },
     { ...begun, term: 2, timeline: 2, switchLsn: lsn(1000), member: 'b' },
   ];
-  const replica: Partial<MemberRecord> = { role: 'replica', state: 'running', lsn: lsn(3000) };
+  const role = situation === 'following' ? 'primary' : 'replica';
+  const other: Partial<MemberRecord> = {
+    role,
+    state: 'running',
+    lsn: lsn(3000),
+    connUrl: 'postgres://b:5432/postgres',
+  };
   const tags = { noFailover: false, failoverPriority: 1, all: {} };
   const members = [...view.members].map(([name, known]) => {
-    return [name, { ...known, value: { ...known.value, ...(name === 'b' ? { ...replica, tags } : {}) } }] as const;
+    return [name, { ...known, value: { ...known.value, ...(name === 'b' ? { ...other, tags } : {}) } }] as const;
   });
   return {
     ...rest,
     members: new Map(members),
-    ...(rule && { rule: { ...stamp, value: situation === 'vacant' ? { ...rule, handover } : rule } }),
+    ...(rule && { rule: { ...stamp, value: inSituation(situation, rule, handover) } }),
     ...(situation === 'following' && { terms: { ...stamp, value: terms } }),
     ...(situation === 'vacant' ? {} : { leader }),
   };
