@@ -130,7 +130,7 @@ describe('data directories that are not of this cluster', () => {
     const restart = await lab.pgherd(pg1, 'restart', 'main', 'foreign', '--force');
     assert.equal(restart.code, 1);
     assert.match(restart.stdout, /Failed: restart for member foreign, .*the data directory belongs to another cluster/);
-    await member.kill();
+    assert.equal(await member.stop(), 0);
     assert.deepEqual(listing(member.dataDir), made);
   });
 
@@ -145,6 +145,8 @@ describe('data directories that are not of this cluster', () => {
     assert.deepEqual(rows, [{ standby: false }]);
     assert.equal(member.postmaster(), postmaster);
     await assertClusterUnchanged();
+    assert.equal(await member.stop(), 0);
+    assert.equal(member.postmaster(), postmaster, 'it is not ours to stop');
     await admin.end();
     await member.kill();
   });
@@ -171,7 +173,7 @@ describe('data directories that are not of this cluster', () => {
       chmodSync(dataDir, 0o000);
     };
     const member = await leftAlone('locked', /cannot be read|[Pp]ermission denied/, prepare);
-    await member.kill();
+    assert.equal(await member.stop(), 0);
     chmodSync(member.dataDir, 0o700);
   });
 
@@ -208,7 +210,7 @@ describe('a standby of something, where there is no cluster yet', () => {
     assert.match(shown.stdout, /^ standby: the data directory is a standby of something/m);
     assert.deepEqual(listing(member.dataDir), made);
     assert.equal(member.postmaster(), undefined);
-    await member.kill();
+    assert.equal(await member.stop(), 0);
     assert.deepEqual(listing(member.dataDir), made);
   });
 });

@@ -68,6 +68,14 @@ describe('a cluster whose monitor comes late, and is lost', () => {
     assert.match(stderr, /^Error: This cluster has no leader/m);
   });
 
+  test('an agent that is told to end meanwhile ends at once', async () => {
+    const began = performance.now();
+    assert.equal(await pg2.stop(), 0);
+    assert.ok(performance.now() - began < 5000, 'it does not wait for the DCS');
+    pg2.start();
+    await pg2.shows('that it waits', ({ rule }) => rule === 'waiting-for-the-dcs');
+  });
+
   test('when it comes the cluster forms by itself', async () => {
     await lab.monitor.start();
     const members = await lab.until('a leader and a streaming replica', async () => {

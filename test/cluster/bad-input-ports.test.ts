@@ -144,7 +144,7 @@ describe('somebody has it already', () => {
       hosts,
       before.map((row) => [row['Member'], row['Host'], row['State']]),
     );
-    await twin.kill();
+    assert.equal(await twin.stop(), 0);
   });
 
   test('a name whose first bearer is gone: the second one takes it over', async () => {
