@@ -81,7 +81,7 @@ function divergence(durable: Durable, postgres: PostgresStatus, terms: readonly 
     return { because: `${here}, and nothing on record says where it left the cluster's history`, sameTimelineNumber };
   }
   const beyond = known.atLeast ? known.lsn >= fork.at : known.lsn > fork.at;
-  if (!beyond) return undefined;
+  if (!beyond) return twin(durable, postgres, terms);
   return { because: `${here}, but term ${fork.next.term} began at ${formatLsn(fork.at)}`, sameTimelineNumber };
 }
 
