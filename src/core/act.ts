@@ -9,7 +9,7 @@ import { abandon } from './observe.ts';
 import { type Goal, mayTry } from './rules/rule.ts';
 import type { PendingTransaction, State } from './state.ts';
 import { entryOf } from './term-tree.ts';
-import { announcePosition, found, recordTerm, release, setFailover, take } from './transactions.ts';
+import { announcePosition, found, nextTerm, recordTerm, release, setFailover, take } from './transactions.ts';
 
 /** The state with what was asked for noted in it, and the asking. */
 export interface Acted {
@@ -52,11 +52,13 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
       });
     case 'take': {
       const { view, rule, self } = facts;
-      const noted: Facts = {
-        ...facts,
-        state: { ...state, takenOn: { ground: goal.ground, from: rule?.leader ?? '' } },
-      };
-      return withFreshLease(noted, (leaseId) => view && rule && take(view, rule, self, leaseId, goal.ground));
+      if (view === undefined || rule === undefined) return { state, effects: [] };
+      const takenOn = { term: nextTerm(rule, state.durable), ground: goal.ground, from: rule.leader };
+      const acted = withFreshLease(facts, (leaseId) =>
+        take(view, rule, { ...state.durable, member: self }, leaseId, goal.ground),
+      );
+      const isSent = acted.effects.some((effect) => effect.kind === 'transact');
+      return isSent ? { ...acted, state: { ...acted.state, durable: { ...acted.state.durable, takenOn } } } : acted;
     }
     case 'reclaim':
       return askLease(facts, { kind: 'renew-lease', purpose: 'leader', leaseId: goal.leaseId });
@@ -227,7 +229,7 @@ function releaseKey(facts: Facts, goal: Extract<Goal, { kind: 'release' }>): Act
   return {
     ...acted,
     state: {
-      ...rearmed(acted.state),
+      ...acted.state,
       offeredLsn: goal.clean ? offeredBy(facts) : acted.state.offeredLsn,
       leaderLease: undefined,
       abandonedLeases: abandon(acted.state, leaseId),
@@ -304,7 +306,10 @@ function recordCurrentTerm(facts: Facts, at: string): Acted {
 function reasonOf(facts: Facts, switchLsn: Lsn, switched: boolean): string {
   const before = facts.terms.at(-1);
   if (before === undefined) return facts.state.durable.maxTerm > 1 ? 'cluster founded anew' : 'cluster founded';
-  const { ground, from } = facts.state.takenOn ?? { ground: 'retake', from: before.member };
+  const { takenOn } = facts.state.durable;
+  const isNoted = takenOn?.term === facts.rule?.term;
+  const { ground, from } =
+    isNoted && takenOn !== undefined ? takenOn : { ground: 'retake' as const, from: before.member };
   const last = facts.view?.status?.value.lsn;
   const lost = last === undefined || !switched ? 0n : lagBytes(last, switchLsn);
   const loss =

@@ -23,6 +23,9 @@ export interface Position {
 /** Whether a commit waits for standbys. */
 export type Mode = 'async' | 'sync';
 
+/** On what ground the absent key is taken. */
+export type Ground = 'retake' | 'handover' | 'asynchronous' | 'forced';
+
 /**
  * A clean shutdown's end, offered to whoever has it. `lsn` is where the shutdown checkpoint's record begins:
  * a member reaches it when it has replayed past it, since that record was the last one.
@@ -234,6 +237,8 @@ export interface Durable {
   readonly lastLsn?: Lsn;
   /** A promotion that was asked for: if the timeline is greater than `fromTimeline`, the newest WAL is of `term`. */
   readonly promoting?: { readonly term: number; readonly fromTimeline: number };
+  /** On what ground this member asked for the key of `term`, and from whom: for the history. */
+  readonly takenOn?: { readonly term: number; readonly ground: Ground; readonly from: string };
   /** How this member came to write in `term`: from which term's WAL, and whether by a promotion (a new timeline). */
   readonly branch?: { readonly term: number; readonly parent?: number; readonly promoted: boolean };
   /** No checkpoint followed the last promotion yet. */

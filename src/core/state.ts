@@ -3,7 +3,6 @@ import type { Answer, Job, Transaction } from './effects.ts';
 import type { Lease } from './lease.ts';
 import type { Lsn } from './lsn.ts';
 import type { ClusterView, Durable, Instant, PostgresStatus, Progress, Self } from './model.ts';
-import type { Ground } from './transactions.ts';
 
 /** All of a member's memory, but for what `Durable` keeps on disk. */
 export interface State {
@@ -66,8 +65,6 @@ export interface State {
   readonly armedUntil: Instant | undefined;
   /** The term in which this member gave the key up because it could not serve. */
   readonly abstainTerm: number | undefined;
-  /** On what ground the present term was taken by this member. */
-  readonly takenOn: { readonly ground: Ground; readonly from: string } | undefined;
   /** The roles that replication needs were created in this agent's life. */
   readonly provisioned: boolean;
   /** What the instance was last configured for; see `configurationMark`. */
@@ -200,7 +197,6 @@ export function initialState(self: Self): State {
     silentSince: undefined,
     armedUntil: undefined,
     abstainTerm: undefined,
-    takenOn: undefined,
     provisioned: false,
     configuredFor: undefined,
     wishSeenAt: -1,

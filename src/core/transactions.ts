@@ -5,7 +5,9 @@
 import { asRead, type HistoryRow, memberKey, revokeKey, type Transaction, type Write } from './effects.ts';
 import type {
   ClusterView,
+  Durable,
   FailoverRequest,
+  Ground,
   Handover,
   MemberRecord,
   Revocation,
@@ -14,9 +16,6 @@ import type {
   StatusRecord,
   TermEntry,
 } from './model.ts';
-
-/** On what ground the absent key is taken. */
-export type Ground = 'retake' | 'handover' | 'asynchronous' | 'forced';
 
 /** Who founds a cluster, and with what. */
 export interface Founder {
@@ -67,15 +66,22 @@ export function publishSystemId(view: ClusterView, systemId: string): Transactio
   };
 }
 
+/** Above everything that the taker has seen, also of a DCS that knew more than this one. */
+export function nextTerm(rule: Rule, seen: Durable): number {
+  return Math.max(rule.term, seen.maxTerm) + 1;
+}
+
 /** 2: take the absent key. The lease is this attempt's own, so that giving up is revoking it. (S, k) and mode stay. */
-export function take(view: ClusterView, rule: Rule, self: string, leaseId: string, ground: Ground): Transaction {
+export function take(view: ClusterView, rule: Rule, seen: Durable, leaseId: string, ground: Ground): Transaction {
+  const self = seen.member;
   const { handover: _void, ...rest } = rule;
+  const term = nextTerm(rule, seen);
   const next: Rule = {
     ...rest,
-    term: rule.term + 1,
+    term,
     leader: self,
-    nonce: `${leaseId}/${rule.term + 1}`,
-    number: rule.number + 1,
+    nonce: `${leaseId}/${term}`,
+    number: Math.max(rule.number, seen.maxRuleNumber) + 1,
     disarmed: false,
     failsafe: rule.failsafe.includes(self) ? rule.failsafe : [...rule.failsafe, self].toSorted(),
     storeId: view.storeId,

@@ -30,6 +30,9 @@ const durableForm = z.strictObject({
   originTerm: term.optional(),
   lastLsn: lsnText.optional(),
   promoting: z.strictObject({ term, fromTimeline: z.int().min(0) }).optional(),
+  takenOn: z
+    .strictObject({ term, ground: z.enum(['retake', 'handover', 'asynchronous', 'forced']), from: z.string() })
+    .optional(),
   branch: z.strictObject({ term, parent: term.optional(), promoted: z.boolean() }).optional(),
   checkpointDue: z.boolean().default(false),
   disarmed: z.boolean().default(false),
@@ -103,7 +106,7 @@ function parseDurable(text: string, path: string): Awaited<ReturnType<DurableSto
 
 /** zod types an absent key as `| undefined`; the model wants it absent. */
 function withoutUndefined(data: z.infer<typeof durableForm>): Durable {
-  const { systemId, dirMark, storeId, originTerm, lastLsn, promoting, branch, floor } = data;
+  const { systemId, dirMark, storeId, originTerm, lastLsn, promoting, takenOn, branch, floor } = data;
   return {
     member: data.member,
     maxTerm: data.maxTerm,
@@ -118,6 +121,7 @@ function withoutUndefined(data: z.infer<typeof durableForm>): Durable {
     ...(originTerm === undefined ? {} : { originTerm }),
     ...(lastLsn === undefined ? {} : { lastLsn }),
     ...(promoting === undefined ? {} : { promoting }),
+    ...(takenOn === undefined ? {} : { takenOn }),
     ...(branch === undefined ? {} : { branch: branchOf(branch) }),
     ...(floor === undefined ? {} : { floor }),
   };

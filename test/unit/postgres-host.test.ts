@@ -24,6 +24,7 @@ const durable: Durable = {
   lastLsn: lsn(0xffff_0000_0001n),
   floor: { originTerm: 2, lsn: lsn(77) },
   promoting: { term: 3, fromTimeline: 1 },
+  takenOn: { term: 3, ground: 'asynchronous', from: 'pg-2' },
   branch: { term: 3, parent: 2, promoted: true },
   checkpointDue: true,
   disarmed: true,

@@ -1,6 +1,6 @@
 import type { Job, Transaction } from '../effects.ts';
 import type { Facts } from '../facts.ts';
-import type { Ground } from '../transactions.ts';
+import type { Ground } from '../model.ts';
 
 /** What a rule wants done. `act.ts` turns it into effects, once. */
 export type Goal =

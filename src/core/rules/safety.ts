@@ -24,6 +24,7 @@ export const safetyRules: readonly Rule[] = [
       f.holder !== undefined &&
       f.holder !== f.self &&
       f.foreignSystemId === undefined &&
+      f.doubt === undefined &&
       (!f.paused || wroteInAnEarlierTerm(f)),
     goal: () => ({ kind: 'fence' }),
     because: (f) => `${f.holder} holds the leader key in term ${f.rule?.term ?? '?'}`,

@@ -11,6 +11,7 @@ type Command = (words: readonly string[]) => string;
 /** Runs one scenario; each call of the returned function executes one command line and gives its output. */
 export function scenario(): { run: (line: string) => string; world: World } {
   const world = new World();
+  let backup = world.store.view;
   const member = (name: string | undefined): Member => {
     const found = world.members.get(name ?? '');
     if (found === undefined) throw new Error(`no member ${name}`);
@@ -75,6 +76,14 @@ export function scenario(): { run: (line: string) => string; world: World } {
     'hold-promotion': (names) => each(names, (one) => (one.postgres.unpromotable = true)),
     rubbish: (names) => each(names, (one) => (one.postgres.rubbish = 'it holds holiday.jpg and no PG_VERSION')),
     'promote-by-hand': (names) => each(names, (one) => world.disturb(one, (postgres) => postgres.promote())),
+    'dcs-backup': () => {
+      backup = world.store.view;
+      return '';
+    },
+    'dcs-restored': () => {
+      world.restoreStore(backup);
+      return '';
+    },
     'dcs-wiped': () => {
       world.replaceStore('store-2');
       return '';

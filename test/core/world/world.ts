@@ -26,6 +26,8 @@ export interface Member {
   wake: number;
   rule: string;
   life: number;
+  /** Power cycles of its host. */
+  boots: number;
   /** The agent does nothing until then: it, or its host, is stopped. */
   frozenUntil: number;
   readonly inbox: Event[];
@@ -99,6 +101,7 @@ export class World {
       wake: Infinity,
       rule: '',
       life: 0,
+      boots: 0,
       frozenUntil: -1,
       inbox: [],
       killAfter: undefined,
@@ -147,6 +150,7 @@ export class World {
 
   killHost(member: Member): void {
     this.killAgent(member);
+    member.boots++;
     member.postgres.stop(false);
     member.postgres.exit = undefined;
     member.armedUntil = undefined;
@@ -159,6 +163,17 @@ export class World {
   setSettings(change: Partial<Settings>): void {
     const settings = { ...(this.store.view.config?.value ?? this.settings), ...change };
     this.store.transact({ name: 'operator', compare: [], write: [{ key: 'config', value: settings }] }, this.now);
+    this.#notifyAll();
+  }
+
+  /** The same store as it was once: restored from a backup. */
+  restoreStore(view: ClusterView): void {
+    this.store.view = view;
+    for (const row of [view.leader, ...view.members.values()]) {
+      // A restored DCS begins every lease anew.
+      if (row?.leaseId !== undefined)
+        this.store.leases.set(row.leaseId, { ttlMs: this.settings.ttlMs, renewedAt: this.now });
+    }
     this.#notifyAll();
   }
 
@@ -328,8 +343,17 @@ export class World {
   #beginJob(member: Member, id: number, job: Job): void {
     if (!['configure', 'checkpoint', 'provision'].includes(job.kind)) this.say(member, `  job ${describeJob(job)}`);
     const begin = member.postgres.starts;
-    this.#later(member, jobMs[job.kind], () => {
-      if (member.state.job?.id !== id) return;
+    const { life, boots } = member;
+    this.#after(jobMs[job.kind], () => {
+      const isAttended = member.alive && member.life === life && member.state.job?.id === id;
+      // PostgreSQL goes on with a promotion that it was asked for, whoever waits for it.
+      if (
+        !isAttended &&
+        (job.kind !== 'promote' ||
+          (member.state.job?.id === id && member.life === life && member.alive) ||
+          member.boots !== boots)
+      )
+        return;
       const outcome = finishJob(member.postgres, job, {
         systemId: () => String(++this.#systemIds),
         source: (name) => this.#sourceFor(member, name),
@@ -341,6 +365,7 @@ export class World {
             this.#seePostgres(member);
           }),
       });
+      if (!isAttended) return;
       if (!outcome.ok) this.say(member, `  ${job.kind} failed: ${outcome.error}`);
       this.#deliver(member, {
         kind: 'job-finished',
