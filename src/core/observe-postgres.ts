@@ -6,7 +6,7 @@ import type { State } from './state.ts';
 import { entryOf, isOnLine, isOnTimelineOf, lineOf } from './term-tree.ts';
 
 /** How long an instance has to run before earlier failures to start it are forgotten. */
-const stableMs = 10_000;
+const stableMs = 5000;
 
 /** The instance was looked at: what changed since the last look, and since when. */
 export function observePostgres(state: State, status: PostgresStatus, now: Instant): State {
@@ -34,6 +34,11 @@ function forgetWhenDown(state: State, kind: PostgresStatus['instance']['kind']):
   return kind === 'stopped' ? undefined : state.configuredFor;
 }
 
+/** A crashed instance is back in a moment, and that is the fastest way to serve: at once, until it dies again and again. */
+function restartDelayMs(crashes: number): number {
+  return crashes <= 2 ? 0 : Math.min(250 * 2 ** (crashes - 3), 10_000);
+}
+
 /** An instance that dies again and again is started less and less often. */
 function countStarts(before: State, next: State, now: Instant): State {
   const { instance } = next.postgres ?? {};
@@ -47,12 +52,7 @@ function countStarts(before: State, next: State, now: Instant): State {
     instance?.kind === 'stopped' && before.postgres !== undefined && before.postgres.instance.kind !== 'stopped';
   if (!died || instance.exit?.kind !== 'crashed' || next.stoppedByUs || before.job?.job.kind === 'stop') return next;
   const count = (failure?.count ?? 0) + 1;
-  // The first restart is at once: a crashed instance is back in a moment, and that is the fastest way to serve.
-  failures.set('start', {
-    count,
-    retryAt: now + (count === 1 ? 0 : Math.min(250 * 2 ** (count - 2), 10_000)),
-    error: instance.exit.because,
-  });
+  failures.set('start', { count, retryAt: now + restartDelayMs(count), error: instance.exit.because });
   return { ...next, failures };
 }
 

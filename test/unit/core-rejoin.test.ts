@@ -27,7 +27,7 @@ import type {
 } from '../../src/core/model.ts';
 import { type RejoinInput, rejoinPath, rewindsMax } from '../../src/core/rejoin.ts';
 import { emptyDurable } from '../../src/core/state.ts';
-import { defaultSettings } from '../core/world/world.ts';
+import { defaultSettings } from '../core/world/settings.ts';
 
 /** A history, one of its terms, and how far that term's WAL is in the history: up to where another writer began. */
 interface Truth {

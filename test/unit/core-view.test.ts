@@ -18,7 +18,7 @@ import { lsn } from '../../src/core/lsn.ts';
 import type { ClusterView, MemberRecord, Revocation, Rule, TermEntry, Versioned } from '../../src/core/model.ts';
 import { applyTransaction } from '../../src/core/view.ts';
 import { createModel, grantLease, type Model, transact } from '../../src/dcs/memory/model.ts';
-import { defaultSettings } from '../core/world/world.ts';
+import { defaultSettings } from '../core/world/settings.ts';
 
 const member = constantFrom('pg1', 'pg2', 'pg3');
 const number = integer({ min: 1, max: 9 });

@@ -5,7 +5,7 @@ import { type Facts, factsOf } from '../../../src/core/facts.ts';
 import { type Lsn, lsn } from '../../../src/core/lsn.ts';
 import type { ClusterView, Durable, MemberRecord, PostgresStatus, Versioned } from '../../../src/core/model.ts';
 import { initialState, type State } from '../../../src/core/state.ts';
-import { defaultSettings } from './world.ts';
+import { defaultSettings } from './settings.ts';
 
 const names = ['a', 'b', 'c'] as const;
 const name = constantFrom(...names);

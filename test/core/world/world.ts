@@ -9,6 +9,7 @@ import type { ClusterView, Durable, Settings, Tags } from '../../../src/core/mod
 import type { State } from '../../../src/core/state.ts';
 import { describeJob, finishJob, jobMs } from './jobs.ts';
 import { Postgres } from './postgres.ts';
+import { defaultSettings } from './settings.ts';
 import { Store } from './store.ts';
 
 export interface Member {
@@ -50,23 +51,6 @@ const hopMs = 1;
 const requestTimeoutMs = 1000;
 const readyMs = 80;
 const tickMs = 10;
-
-export const defaultSettings: Settings = {
-  ttlMs: 10_000,
-  loopWaitMs: 10_000,
-  retryTimeoutMs: 10_000,
-  failureTimeoutMs: 2000,
-  maximumLagOnFailoverBytes: 1_048_576n,
-  primaryStartTimeoutMs: 300_000,
-  pause: false,
-  mode: 'async',
-  usePgRewind: true,
-  useSlots: true,
-  cloneWhenRewindFails: true,
-  cloneWhenDiverged: true,
-  memberSlotsTtlMs: 1_800_000,
-  parameters: {},
-};
 
 export class World {
   now = 0;
