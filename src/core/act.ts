@@ -130,7 +130,8 @@ function rememberBefore(facts: Facts, job: Job): Durable {
 /** What the new term goes on from. An own term that never came on record is passed over. */
 function parentOf(facts: Facts): { parent?: number } {
   const { originTerm, branch } = facts.state.durable;
-  const isUnrecorded = branch?.term === originTerm && entryOf(facts.terms, originTerm) === undefined;
+  const { terms } = facts;
+  const isUnrecorded = terms.length > 0 && branch?.term === originTerm && entryOf(terms, originTerm) === undefined;
   const parent = isUnrecorded ? branch?.parent : originTerm;
   return parent === undefined ? {} : { parent };
 }

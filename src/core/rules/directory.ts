@@ -1,4 +1,5 @@
 /** Data directories that are not what the cluster expects: touched only where nothing can be lost. */
+import type { Facts } from '../facts.ts';
 import { isForcedReinit } from './operator.ts';
 import { type Rule, wait } from './rule.ts';
 
@@ -34,14 +35,15 @@ export const directoryRules: readonly Rule[] = [
     name: 'dcs-in-doubt',
     condition: 'The DCS knows less than this member has seen of it',
     does: 'wait',
-    when: (f) =>
-      f.doubt !== undefined && !isForced(f.view?.failover?.value.candidate, f.self, f.view?.failover?.value.kind),
+    when: (f) => f.doubt !== undefined && !isForced(f),
     goal: () => wait,
     because: (f) =>
       `${f.doubt}; nobody takes the key on its word. To go on with it: pgherd failover --candidate ${f.self} --force`,
   },
 ];
 
-function isForced(candidate: string | undefined, self: string, kind: string | undefined): boolean {
-  return candidate === self && kind === 'failover';
+/** An operator names this member, knowing that nothing on record supports it. */
+export function isForced(f: Facts): boolean {
+  const wish = f.view?.failover?.value;
+  return wish?.kind === 'failover' && wish.candidate === f.self && wish.refused === undefined;
 }

@@ -1,6 +1,7 @@
 /** A cluster from nothing, or from a data directory that is there. Exactly one member founds: the first transaction wins. */
 import type { Facts } from '../facts.ts';
 import { publishSystemId } from '../transactions.ts';
+import { isForced } from './directory.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
 
 export const foundingRules: readonly Rule[] = [
@@ -44,7 +45,7 @@ export const foundingRules: readonly Rule[] = [
     name: 'standby-without-cluster',
     condition: 'There is no cluster yet, and the data directory here is a standby of something',
     does: 'wait',
-    when: (f) => nothingYet(f) && isStandby(f),
+    when: (f) => nothingYet(f) && isStandby(f) && !isForcedAnew(f),
     goal: () => wait,
     because: () =>
       'the data directory is a standby of something (standby.signal); a cluster is founded on a primary: start the agent of the primary first',
@@ -61,7 +62,10 @@ export const foundingRules: readonly Rule[] = [
     name: 'found',
     condition: 'There is no cluster yet (or its founder is gone before anything was written)',
     does: 'found',
-    when: (f) => nothingYet(f) && f.holder === undefined && ['empty', 'stopped', 'primary'].includes(f.instance),
+    when: (f) =>
+      nothingYet(f) &&
+      f.holder === undefined &&
+      (['empty', 'stopped', 'primary'].includes(f.instance) || isForcedAnew(f)),
     goal: (f) => ({
       kind: 'found',
       systemId: f.postgres?.directory.kind === 'present' ? f.postgres.directory.control.systemId : '',
@@ -91,6 +95,11 @@ function founding(f: Facts): boolean {
 
 function nothingYet(f: Facts): boolean {
   return (f.rule === undefined && f.view?.initialize === undefined) || (founding(f) && f.holder === undefined);
+}
+
+/** A member of a cluster that the DCS has forgotten, and an operator who says that it shall go on from this one. */
+function isForcedAnew(f: Facts): boolean {
+  return f.state.durable.maxTerm > 0 && f.instance === 'replica' && isForced(f);
 }
 
 function isStandby(f: Facts): boolean {
