@@ -61,6 +61,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   config: ['lib'],
   ...Object.fromEntries(adapters.map((adapter) => [adapter, ['core', 'ports', 'lib']])),
   ...Object.fromEntries(programs.map((program) => [program, below])),
+  sim: ['core', 'dcs'],
+  cli: [...below, 'sim'],
 };
 
 /** The packages that a layer is made with: what is not named here has none. */
@@ -166,6 +168,16 @@ describe('the core is pure', () => {
   test('no import but of the core itself', () => {
     const outward = arrows.filter(({ file, target }) => layerOf(file) === 'core' && layerOf(target ?? '') !== 'core');
     assert.deepEqual(outward, []);
+  });
+});
+
+describe('the simulator is deterministic', () => {
+  test('no clock, no chance and no waiting but its own', () => {
+    const simulator = product.filter((file) => file.startsWith('src/sim/'));
+    assert.ok(simulator.length > 5);
+    const forbidden =
+      /\b(?:Date|Math\.random|performance|set(?:Timeout|Interval|Immediate)|queueMicrotask|async|await|Promise)\b/;
+    assert.deepEqual(linesWith(forbidden, simulator), []);
   });
 });
 
@@ -341,7 +353,9 @@ describe('what is said', () => {
     );
     assert.ok(keys.length > 5);
     for (const key of keys) {
-      const shown = key === 'member' ? 'members/<member>' : key === 'revoke' ? 'revoke/<member>' : key;
+      const shown = ['member', 'revoke', 'events'].includes(key)
+        ? `${key === 'member' ? 'members' : key}/<member>`
+        : key;
       assert.ok(tour.includes(`\n| \`${shown}\` |`), `${shown} is missing`);
     }
   });

@@ -56,7 +56,7 @@ async function transact(
   { id, transaction }: Extract<Effect, { kind: 'transact' }>,
 ): Promise<void> {
   const outcome = await dcs.transact(encodeTransaction(transaction, latestView()), ending);
-  const quiet = transaction.write.some((write) => write.key === 'member');
+  const quiet = transaction.write.some(({ key }) => key === 'member' || key === 'events');
   const error = 'error' in outcome ? { error: outcome.error } : {};
   if (outcome.kind === 'applied') seen();
   log[quiet ? 'debug' : 'info']('transaction', `${transaction.name}: ${outcome.kind}`, error);
@@ -111,6 +111,7 @@ function watch({ world: { dcs, log }, dispatch, seen }: Way): () => void {
       seen();
       dispatch({ kind: 'dcs-read', view: decodeView(snapshot), askedAt });
     },
+    onAlive: (member, term) => dispatch({ kind: 'alive', member, term }),
     onLost: (error) => {
       log.warn('dcs-lost', error);
       dispatch({ kind: 'dcs-lost', error });

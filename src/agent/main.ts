@@ -1,4 +1,5 @@
 /** `pgherd agent CONFIG`: wires one member together and runs it in the foreground. No judgement here. */
+import { connectPeers } from '../api/peers.ts';
 import { startApi } from '../api/server.ts';
 import { isWildcard } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
@@ -7,15 +8,17 @@ import { version } from '../config/version.ts';
 import type { Durable } from '../core/model.ts';
 import { connectMonitor } from '../dcs/monitor/dcs.ts';
 import { decodeSettings } from '../dcs/settings.ts';
-import { bootClock } from '../host/clock.ts';
+import { bootClock, bootId } from '../host/clock.ts';
 import { durableFile } from '../host/durable-file.ts';
 import { inProcessGuard } from '../host/guard.ts';
 import { openStateDirectory } from '../host/state-directory.ts';
 import { createLog, type Log, parseLevel } from '../lib/log.ts';
+import type { Clock } from '../ports/host.ts';
 import type { Postgres } from '../ports/postgres.ts';
 import { findBinaries, majorOfDirectory } from '../postgres/binaries.ts';
 import { managePostgres } from '../postgres/instance.ts';
-import { chooseOsUser } from '../postgres/os-user.ts';
+import { chooseOsUser, type OsUser } from '../postgres/os-user.ts';
+import { noPostgres } from './no-postgres.ts';
 import { createRuntime, type Runtime } from './runtime.ts';
 import { postgresOptions, prefixOf, selfOf, stateDirectoryOf } from './setup.ts';
 import type { World } from './world.ts';
@@ -60,37 +63,34 @@ type BeginOutcome = ({ readonly ok: true } & Begun) | { readonly ok: false; read
 async function begin(config: Config, log: Log): Promise<BeginOutcome> {
   const settings = decodeSettings(config.bootstrap.dcs);
   if (!settings.ok) return { ok: false, error: `bootstrap.dcs: ${settings.error}` };
-  const user = chooseOsUser(config.postgresql.dataDir);
-  if (!user.ok) return user;
-  const { dataDir, binDir } = config.postgresql;
-  const programs = await findBinaries(binDir, majorOfDirectory(dataDir));
-  if (!programs.ok) return programs;
-  log.info('begin', `pgherd ${version}, member ${config.name} of ${config.scope}`, {
-    dataDir,
-    postgres: `version ${programs.binaries.major} in ${programs.binaries.dir}`,
-    postgresRunsAs: user.user.name,
-    because: user.user.because,
-  });
   const stateDirectory = stateDirectoryOf(config);
-  const opened = await openStateDirectory(stateDirectory, user.user);
-  if (!opened.ok) return opened;
   const clock = bootClock();
-  const durable = durableFile(stateDirectory, user.user);
+  const prepared = await prepare(config, clock, log);
+  if (!prepared.ok) return prepared;
+  const { owner, postgres } = prepared;
+  const opened = await openStateDirectory(stateDirectory, owner);
+  if (!opened.ok) return opened;
+  const durable = durableFile(stateDirectory, owner);
   const remembered = await durable.load();
   if (!remembered.ok) {
     await opened.release();
     return remembered;
   }
-  const postgres = managePostgres(postgresOptions(config, programs.binaries.dir, user.user, clock, log));
   const guard = inProcessGuard({
     clock,
     stateDirectory,
     fence: () => postgres.fence(),
     log: (text) => log.warn('guard', text),
   });
-  const dcs = connectMonitor({ uri: config.dcs.uri, prefix: prefixOf(config), clock, timeoutMs: dcsTimeoutMs });
-  const world: World = { dcs, postgres, durable, guard, clock, log };
-  const runtime = createRuntime(selfOf(config, settings.settings), world);
+  const dcs = connectMonitor({
+    uri: config.dcs.uri,
+    prefix: prefixOf(config),
+    clock,
+    timeoutMs: dcsTimeoutMs,
+    noticeMs: () => runtime.failureTimeoutMs(),
+  });
+  const world: World = { dcs, postgres, durable, peers: connectPeers(config.scope), guard, clock, log };
+  const runtime: Runtime = createRuntime(selfOf(config, settings.settings), world);
   const api = await listen(config, runtime, world);
   if (!api.ok) {
     await runtime.close();
@@ -100,7 +100,7 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
   // The deadline of the agent before this one holds until a lease of ours has a later one.
   const armedUntil = await guard.armedUntil();
   if (armedUntil !== undefined) guard.arm(armedUntil);
-  runtime.start(forMember(remembered.durable, config.name), armedUntil);
+  runtime.start(forMember(remembered.durable, config.name), armedUntil, bootId());
   const end = async (): Promise<void> => {
     await api.close();
     guard.close();
@@ -108,6 +108,33 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
     await opened.release();
   };
   return { ok: true, runtime, postgres, end };
+}
+
+type Prepared =
+  | { readonly ok: true; readonly postgres: Postgres; readonly owner: OsUser | undefined }
+  | { readonly ok: false; readonly error: string };
+
+/** What the member works on, and as whom; nothing of it is touched. */
+async function prepare(config: Config, clock: Clock, log: Log): Promise<Prepared> {
+  const who = `pgherd ${version}, member ${config.name} of ${config.scope}`;
+  const { postgresql } = config;
+  if (postgresql === undefined) {
+    log.info('begin', `${who}, a witness without PostgreSQL`);
+    return { ok: true, postgres: noPostgres(), owner: undefined };
+  }
+  const { dataDir, binDir } = postgresql;
+  const user = chooseOsUser(dataDir);
+  if (!user.ok) return user;
+  const programs = await findBinaries(binDir, majorOfDirectory(dataDir));
+  if (!programs.ok) return programs;
+  log.info('begin', who, {
+    dataDir,
+    postgres: `version ${programs.binaries.major} in ${programs.binaries.dir}`,
+    postgresRunsAs: user.user.name,
+    because: user.user.because,
+  });
+  const options = postgresOptions(config, postgresql, programs.binaries.dir, user.user, clock, log);
+  return { ok: true, postgres: managePostgres(options), owner: user.user };
 }
 
 /** What was remembered under another name speaks of another member. */
@@ -130,8 +157,11 @@ async function listen(
     log: world.log,
     agent: {
       scope: config.scope,
+      name: config.name,
       report: runtime.report,
       operate: runtime.operate,
+      hear: runtime.hear,
+      askFailsafe: runtime.askFailsafe,
       lastStepAt: runtime.lastStepAt,
       dcsLastSeenEpochS: runtime.dcsLastSeenEpochS,
       now: () => world.clock.now(),

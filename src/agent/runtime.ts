@@ -4,22 +4,32 @@
  */
 import type { Answer } from '../core/effects.ts';
 import type { Event, OperatorRequest } from '../core/events.ts';
+import { heartbeatOf } from '../core/heartbeat.ts';
 import { newMember, step } from '../core/member.ts';
 import type { Durable, Instant, Self } from '../core/model.ts';
 import { type Report, reportOf } from '../core/report.ts';
+import type { Heartbeat } from '../core/signs.ts';
 import type { State } from '../core/state.ts';
+import type { FailsafeQuestion } from '../ports/peers.ts';
 import { type DcsEffects, dcsEffects } from './dcs-effects.ts';
 import { effectQueue, type PromptEffect } from './effect-queue.ts';
 import { type Operators, waitingOperators } from './operators.ts';
+import { type PeerEffects, peerEffects } from './peer-effects.ts';
 import { type PostgresEffects, postgresEffects } from './postgres-effects.ts';
 import type { World } from './world.ts';
 
 /** A member that runs. */
 export interface Runtime {
-  /** Begins: with what was remembered, and the deadline that an earlier agent left. */
-  readonly start: (durable: Durable | undefined, armedUntil: Instant | undefined) => void;
+  /** Begins: with what was remembered, the deadline that an earlier agent left, and which boot this is. */
+  readonly start: (durable: Durable | undefined, armedUntil: Instant | undefined, bootId: string) => void;
   readonly report: () => Report;
   readonly operate: (request: OperatorRequest, signal: AbortSignal) => Promise<Answer>;
+  /** Another member lives; gives this member's own heartbeat. */
+  readonly hear: (heartbeat: Heartbeat) => Heartbeat;
+  /** Another member, which holds the key, asks whether it may go on without the DCS. */
+  readonly askFailsafe: (question: FailsafeQuestion, signal: AbortSignal) => Promise<Answer>;
+  /** What the cluster agreed on; before it is known, what this member would found it with. */
+  readonly failureTimeoutMs: () => number;
   readonly lastStepAt: () => Instant;
   /** Wall clock, epoch seconds, when the DCS was heard last. */
   readonly dcsLastSeenEpochS: () => number | undefined;
@@ -45,7 +55,7 @@ export function createRuntime(self: Self, world: World): Runtime {
     lastStepAt = clock.now();
     const done = step(state, event, lastStepAt, clock.wall());
     state = done.state;
-    if (done.rule !== rule && done.rule !== 'busy') {
+    if (done.rule !== rule && done.rule !== 'busy' && done.rule !== 'awaiting-rule') {
       rule = done.rule;
       log.info(rule, done.because, { term: state.view?.rule?.value.term });
     }
@@ -57,37 +67,49 @@ export function createRuntime(self: Self, world: World): Runtime {
 
   const postgres = postgresEffects(world, dispatch);
   const dcs = dcsEffects(world, dispatch, () => state.view, ending.signal);
+  const failureTimeoutMs = (): number => (state.view?.config?.value ?? self.bootstrapSettings).failureTimeoutMs;
+  const peers = peerEffects(world, self.name, dispatch, failureTimeoutMs);
   const operators = waitingOperators(log, dispatch);
-  const carryOut = effectQueue(world, (effect) => begin(effect, { world, postgres, dcs, operators }), ending.signal);
+  const ways: Ways = { self, world, postgres, dcs, peers, operators };
+  const carryOut = effectQueue(world, (effect) => begin(effect, ways), ending.signal);
 
   return {
-    start(durable, armedUntil) {
-      dispatch({ kind: 'started', durable, armedUntil });
+    start(durable, armedUntil, bootId) {
+      dispatch({ kind: 'started', durable, armedUntil, bootId });
       unwatch = dcs.watch();
       postgres.watch();
     },
     report: () => reportOf(state, clock.now()),
     operate: operators.operate,
+    hear(heartbeat) {
+      dispatch({ kind: 'heard', heartbeat });
+      return heartbeatOf(state, clock.now());
+    },
+    askFailsafe: operators.askFailsafe,
+    failureTimeoutMs,
     lastStepAt: () => lastStepAt,
     dcsLastSeenEpochS: dcs.lastSeenEpochS,
     async close() {
       clearTimeout(timer);
       unwatch();
       ending.abort();
+      world.peers.close();
       await Promise.all([world.dcs.close(), world.postgres.close()]);
     },
   };
 }
 
 interface Ways {
+  readonly self: Self;
   readonly world: World;
   readonly postgres: PostgresEffects;
   readonly dcs: DcsEffects;
+  readonly peers: PeerEffects;
   readonly operators: Operators;
 }
 
 /** Each effect to where it is carried out. */
-function begin(effect: PromptEffect, { world, postgres, dcs, operators }: Ways): void {
+function begin(effect: PromptEffect, { self, world, postgres, dcs, peers, operators }: Ways): void {
   switch (effect.kind) {
     case 'guard':
       return world.guard.arm(effect.until);
@@ -97,6 +119,16 @@ function begin(effect: PromptEffect, { world, postgres, dcs, operators }: Ways):
       return postgres.runJob(effect.id, effect.job);
     case 'change-slots':
       return postgres.changeSlots(effect);
+    case 'probe':
+      return postgres.probe(effect);
+    case 'gate':
+      return postgres.gate(effect);
+    case 'heartbeat':
+      return peers.heartbeat(effect);
+    case 'ask-failsafe':
+      return peers.askFailsafe(effect);
+    case 'beat':
+      return world.dcs.beat(effect.term, self.name);
     case 'answer':
       return operators.answer(effect.requestId, effect.answer);
     case 'transact':

@@ -1,7 +1,7 @@
 /** From the configuration file to what the core and the adapters take. */
 
 import type { Address } from '../config/address.ts';
-import type { Config, DatabaseUser } from '../config/config.ts';
+import type { Config, DatabaseUser, PostgresqlConfig } from '../config/config.ts';
 import { version } from '../config/version.ts';
 import type { Self, Settings } from '../core/model.ts';
 import type { Log } from '../lib/log.ts';
@@ -13,7 +13,7 @@ import type { OsUser } from '../postgres/os-user.ts';
 export function selfOf(config: Config, bootstrapSettings: Settings): Self {
   return {
     name: config.name,
-    connUrl: `postgres://${hostPort(config.postgresql.connectAddress)}/postgres`,
+    connUrl: config.postgresql ? `postgres://${hostPort(config.postgresql.connectAddress)}/postgres` : '',
     apiUrl: `http://${hostPort(config.restapi.connectAddress)}/patroni`,
     version,
     tags: config.tags,
@@ -24,12 +24,12 @@ export function selfOf(config: Config, bootstrapSettings: Settings): Self {
 /** What the PostgreSQL adapter is told, from the member's configuration. */
 export function postgresOptions(
   config: Config,
+  postgresql: PostgresqlConfig,
   binDir: string,
   osUser: OsUser,
   clock: Clock,
   log: Log,
 ): PostgresOptions {
-  const { postgresql } = config;
   const { superuser, replication, rewind } = postgresql.authentication;
   const pgHba = postgresql.pgHba ?? config.bootstrap.pgHba;
   return {
@@ -59,8 +59,9 @@ export function postgresOptions(
 }
 
 /** The state that must survive a crash, beside the data directory so that no clone inherits it. */
-export function stateDirectoryOf(config: Config): string {
-  return `${config.postgresql.dataDir}.pgherd`;
+export function stateDirectoryOf({ postgresql, scope, name }: Config): string {
+  // A witness has no data directory. Of what it remembers, nothing but its highest term can matter.
+  return postgresql ? `${postgresql.dataDir}.pgherd` : `/var/lib/pgherd/${scope}/${name}`;
 }
 
 /** Where the cluster's keys are in the DCS: `/<namespace>/<scope>/`. */

@@ -3,6 +3,7 @@ import type { Event } from '../core/events.ts';
 import type { Log } from '../lib/log.ts';
 import type { Dcs } from '../ports/dcs.ts';
 import type { Clock, DurableStore, Guard } from '../ports/host.ts';
+import type { Peers } from '../ports/peers.ts';
 import type { Postgres } from '../ports/postgres.ts';
 
 /** The adapters of one member. */
@@ -10,6 +11,7 @@ export interface World {
   readonly dcs: Dcs;
   readonly postgres: Postgres;
   readonly durable: DurableStore;
+  readonly peers: Peers;
   readonly guard: Guard;
   readonly clock: Clock;
   readonly log: Log;

@@ -144,6 +144,16 @@ function shownLeader(report: Report): string | undefined {
   return leader;
 }
 
+/** `GET /failsafe`: the members that are asked when the DCS is away, with their addresses; undefined: there are none. */
+export function failsafeBody(view: ClusterView | undefined): Body | undefined {
+  if (view?.config?.value.failsafeMode === false) return undefined;
+  const urls = (view?.rule?.value.failsafe ?? []).flatMap((name) => {
+    const url = view?.members.get(name)?.value.apiUrl;
+    return url === undefined || url === '' ? [] : [[name, url] as const];
+  });
+  return urls.length === 0 ? undefined : Object.fromEntries(urls);
+}
+
 /** Members that the leader counts on, and whose own key is gone: their agent or their host is down. */
 function goneMembers(view: ClusterView | undefined, members: ReadonlyMap<string, unknown>): readonly string[] {
   return (view?.rule?.value.failsafe ?? []).filter((name) => !members.has(name));
@@ -164,14 +174,14 @@ function clusterMember(
   const replicationState = isLeader ? undefined : record.replicationState;
   return {
     name,
-    role: isLeader ? 'leader' : (syncRoleOf(view?.rule?.value, name) ?? 'replica'),
+    role: isLeader ? 'leader' : (syncRoleOf(view, name) ?? (record.tags.witness ? 'witness' : 'replica')),
     state: replicationState ?? record.state,
     api_url: record.apiUrl,
     ...hostAndPort(record.connUrl),
     timeline: record.timeline,
     ...pendingRestart(record),
     ...(Object.keys(tags).length > 0 && { tags }),
-    ...(!isLeader && positionFields(record, view?.status?.value.lsn ?? lsnZero)),
+    ...(!isLeader && !record.tags.witness && positionFields(record, view?.status?.value.lsn ?? lsnZero)),
     rule: record.rule,
     because: record.because,
     ...pendingNames(record),
@@ -247,9 +257,15 @@ function settingsBody(settings: Settings): Body {
     maximum_lag_on_failover: settings.maximumLagOnFailoverBytes,
     ...(settings.pause && { pause: true }),
     failure_timeout: settings.failureTimeoutMs / 1000,
+    heartbeat_interval: settings.heartbeatIntervalMs / 1000,
+    catchup_timeout: settings.catchupTimeoutMs / 1000,
     primary_start_timeout: settings.primaryStartTimeoutMs / 1000,
     member_slots_ttl: settings.memberSlotsTtlMs / 1000,
-    synchronous_mode: settings.mode === 'sync' ? 'quorum' : false,
+    synchronous_mode: settings.synchronousMode === 'quorum' ? 'quorum' : settings.synchronousMode === 'on',
+    synchronous_mode_strict: settings.synchronousModeStrict,
+    synchronous_node_count: settings.synchronousNodeCount,
+    maximum_lag_on_syncnode: settings.maximumLagOnSyncnodeBytes ?? -1,
+    failsafe_mode: settings.failsafeMode,
     postgresql: {
       use_pg_rewind: settings.usePgRewind,
       use_slots: settings.useSlots,

@@ -1,6 +1,6 @@
 /** What the health checks and the bodies both read out of a report. */
 import type { Lsn } from '../core/lsn.ts';
-import type { MemberRole, MemberState, Rule, RunningInstance, Settings, Tags } from '../core/model.ts';
+import type { ClusterView, MemberRole, MemberState, RunningInstance, Settings, Tags } from '../core/model.ts';
 import type { Report } from '../core/report.ts';
 
 type ShownState = MemberState | 'unknown';
@@ -29,20 +29,21 @@ export function memberFacts(report: Report): MemberFacts {
   const instance = status?.instance;
   if (instance?.kind === 'running' && answeringStates.includes(record.state)) {
     const role = instance.inRecovery ? 'replica' : 'primary';
-    const syncRole = role === 'replica' ? syncRoleOf(report.view?.rule?.value, report.self.name) : undefined;
+    const syncRole = role === 'replica' ? syncRoleOf(report.view, report.self.name) : undefined;
     return { state: record.state, role, running: instance, syncRole };
   }
-  const state = record.state === 'running' ? 'unknown' : record.state;
+  const state = record.state === 'running' && record.role !== 'witness' ? 'unknown' : record.state;
   return { state, role: record.role, running: undefined, syncRole: undefined };
 }
 
 /**
- * What `member` is to the commits of the leader. Patroni's two words differ in what they promise: a `sync_standby` has
- * every acknowledged commit, of the `quorum_standby`s only some have it. With `ANY k (S)` the first holds when k = |S|.
+ * What `member` is to the commits of the leader, in Patroni's words: by the mode, since in quorum mode it calls every
+ * voter a `quorum_standby`, however many of them must have a commit.
  */
-export function syncRoleOf(rule: Rule | undefined, member: string): SyncRole | undefined {
-  if (rule === undefined || rule.mode !== 'sync' || !rule.syncStandbys.includes(member)) return undefined;
-  return rule.syncCount >= rule.syncStandbys.length ? 'sync_standby' : 'quorum_standby';
+export function syncRoleOf(view: ClusterView | undefined, member: string): SyncRole | undefined {
+  const rule = view?.rule?.value;
+  if (rule?.mode !== 'sync' || !rule.syncStandbys.includes(member)) return undefined;
+  return view?.config?.value.synchronousMode === 'quorum' ? 'quorum_standby' : 'sync_standby';
 }
 
 /** The cluster's settings; before there are any, those that this member would found it with. */

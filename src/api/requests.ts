@@ -42,6 +42,8 @@ const changeSchema = z.object({
   /** Patroni's older name of `candidate`. */
   member: memberName('member'),
   scheduled_at: z.unknown().optional(),
+  /** Ours: the operator knows that commits may be lost. */
+  allow_data_loss: flag('allow_data_loss').nullish(),
 });
 
 type Action = 'switchover' | 'failover';
@@ -64,8 +66,11 @@ export function parseChange(action: Action, body: JsonObject, facts: RequestFact
   }
   if (leader === candidate) return refuse(400, 'Switchover target and source are the same');
   if (action === 'failover' && leader === undefined && candidate !== undefined) {
-    return { ok: true, request: { kind: 'failover', candidate } };
+    const allowDataLoss = checked.data.allow_data_loss ?? false;
+    return { ok: true, request: { kind: 'failover', candidate, allowDataLoss } };
   }
+  // Taken for granted by its asker, it would be left out silently.
+  if (checked.data.allow_data_loss) return refuse(400, 'Only a failover can allow the loss of data');
   return { ok: true, request: { kind: 'switchover', leader, candidate } };
 }
 

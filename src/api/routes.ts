@@ -4,7 +4,7 @@
  */
 import type { OperatorRequest } from '../core/events.ts';
 import type { Agent } from '../ports/agent.ts';
-import { clusterBody, configBody, historyBody, memberBody, toJson } from './bodies.ts';
+import { clusterBody, configBody, failsafeBody, historyBody, memberBody, toJson } from './bodies.ts';
 import { memberFacts, settingsOf } from './facts.ts';
 import { healthCode, livenessCode, readinessCode } from './health.ts';
 import {
@@ -47,6 +47,7 @@ export const routes: readonly Route[] = [
   { method: 'GET', path: '/cluster', handle: (agent) => json(200, clusterBody(agent.report(), agent.scope)) },
   { method: 'GET', path: '/history', handle: (agent) => json(200, historyBody(agent.report())) },
   { method: 'GET', path: '/config', handle: getConfig },
+  { method: 'GET', path: '/failsafe', handle: getFailsafe },
   { method: 'GET', path: '/liveness', handle: getLiveness },
   { method: 'GET', path: '/readiness', handle: getReadiness },
   { method: 'POST', path: '/switchover', body: 'mandatory', handle: postChange('switchover') },
@@ -81,6 +82,11 @@ function memberReply(status: number, agent: Agent): Reply {
 function getConfig(agent: Agent): Reply {
   const body = configBody(agent.report().view);
   return body ? json(200, body) : text(502, 'the cluster has no configuration yet, or it was not read yet');
+}
+
+function getFailsafe(agent: Agent): Reply {
+  const body = failsafeBody(agent.report().view);
+  return body ? json(200, body) : text(502, 'failsafe mode is off, or no member is known yet');
 }
 
 function getLiveness(agent: Agent): Reply {

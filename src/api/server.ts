@@ -7,6 +7,7 @@ import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Log } from '../lib/log.ts';
 import type { Agent } from '../ports/agent.ts';
+import { answerPeer } from './peer-server.ts';
 import type { JsonObject } from './requests.ts';
 import { getHealth, type Reply, type Route, routes, text } from './routes.ts';
 
@@ -66,7 +67,9 @@ export async function startApi(options: ApiOptions): Promise<StartedApi> {
       // Load balancers leave it out (HAProxy's `option httpchk` does), and nothing here depends on it.
       requireHostHeader: false,
     },
-    (incoming, outgoing) => void answer(incoming, outgoing),
+    (incoming, outgoing) => {
+      if (!answerPeer(options.agent, incoming, outgoing, closing.signal)) void answer(incoming, outgoing);
+    },
   );
   server.maxConnections = limits.connections;
   const error = await listen(server, options.host, options.port);

@@ -16,6 +16,8 @@ export interface ChangeOptions {
   readonly leader: string | undefined;
   readonly candidate: string | undefined;
   readonly scheduledAt: string | undefined;
+  /** Of a failover: to a replica that may lack acknowledged commits. */
+  readonly allowDataLoss: boolean;
   readonly force: boolean;
   readonly dryRun: boolean;
 }
@@ -57,12 +59,13 @@ interface Plan {
   readonly leader: string | undefined;
   readonly candidate: string | undefined;
   readonly scheduledAt: string | undefined;
+  readonly allowDataLoss: boolean;
 }
 
 /** Fills in what was not said, by asking where somebody is there, and refuses what cannot be. */
 async function decide(cluster: ShownCluster, options: ChangeOptions, output: Output): Promise<Plan | Refusal> {
   const holder = leaderOf(cluster)?.name;
-  const { kind, scheduledAt } = options;
+  const { kind, scheduledAt, allowDataLoss } = options;
   const isSwitchover = kind === 'switchover';
   if (isSwitchover && holder === undefined) return refuse('This cluster has no leader');
   const asks = !options.force && !options.dryRun;
@@ -73,7 +76,7 @@ async function decide(cluster: ShownCluster, options: ChangeOptions, output: Out
   if (isSwitchover && leader !== holder) {
     return refuse(`Member ${leader} is not the leader of cluster ${cluster.scope}`);
   }
-  const candidates = cluster.members.filter((member) => member.name !== holder && !isTagged(member));
+  const candidates = cluster.members.filter((member) => member.name !== holder && mayLead(member));
   const names = candidates.map((member) => member.name);
   // A candidate that is named gets its own reason below.
   if (names.length === 0 && options.candidate === undefined)
@@ -95,15 +98,17 @@ async function decide(cluster: ShownCluster, options: ChangeOptions, output: Out
   if (cluster.paused && isSwitchover && candidate === undefined) {
     return refuse('Switchover is possible only to a specific candidate in a paused state');
   }
-  return { ok: true, kind, leader: isSwitchover ? leader : undefined, candidate, scheduledAt };
+  return { ok: true, kind, leader: isSwitchover ? leader : undefined, candidate, scheduledAt, allowDataLoss };
 }
 
-function isTagged(member: ShownMember): boolean {
-  return 'nofailover' in member.tags || Number(member.tags['failover_priority'] ?? 1) < 1;
+function mayLead({ tags, role }: ShownMember): boolean {
+  return role !== 'witness' && !('nofailover' in tags) && Number(tags['failover_priority'] ?? 1) >= 1;
 }
 
 function question(scope: string, plan: Plan): string {
-  if (plan.kind === 'failover') return `Are you sure you want to failover cluster ${scope} to ${plan.candidate}?`;
+  const loss = plan.allowDataLoss ? ', although commits that clients were told of may be lost' : '';
+  if (plan.kind === 'failover')
+    return `Are you sure you want to failover cluster ${scope} to ${plan.candidate}${loss}?`;
   return `Are you sure you want to switchover cluster ${scope}, demoting current leader ${plan.leader}?`;
 }
 
@@ -116,6 +121,7 @@ async function request(cluster: ShownCluster, plan: Plan) {
     ...(plan.leader !== undefined && { leader: plan.leader }),
     ...(plan.candidate !== undefined && { candidate: plan.candidate }),
     ...(plan.scheduledAt !== undefined && { scheduled_at: plan.scheduledAt }),
+    ...(plan.allowDataLoss && { allow_data_loss: true }),
   };
   const errors: string[] = [];
   for (const member of ways) {
@@ -148,7 +154,7 @@ async function dryRun(cluster: ShownCluster, plan: Plan, output: Output): Promis
   const leader = leaderOf(cluster);
   if (leader && plan.kind === 'switchover') await reach(leader);
   const candidates = cluster.members.filter(
-    (member) => member !== leader && !isTagged(member) && (plan.candidate ?? member.name) === member.name,
+    (member) => member !== leader && mayLead(member) && (plan.candidate ?? member.name) === member.name,
   );
   for (const member of candidates) {
     await reach(member);

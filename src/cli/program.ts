@@ -6,6 +6,7 @@ import type { ControlConfig } from '../config/config.ts';
 import type { MemberRoleFilter } from './maintain.ts';
 import type { Output } from './output.ts';
 import type { ShowOptions } from './show.ts';
+import type { SimOptions } from './sim.ts';
 import type { Format } from './table.ts';
 
 /** What commands reach of the process that they run in. */
@@ -60,6 +61,12 @@ const dryRunText = 'print what would be done, and do nothing';
 function seconds(text: string): number {
   const number = Number(text);
   if (!(number >= 0.1 && number <= 86_400)) throw new InvalidArgumentError('Allowed: seconds from 0.1 to 86400.');
+  return number;
+}
+
+function whole(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('Allowed: a whole number.');
   return number;
 }
 
@@ -140,6 +147,21 @@ function addPrograms(program: Command, context: Context): void {
       const { startDemo } = await import('./programs.ts');
       context.finish(await startDemo({ once: options.once, format: options.format, directory: options.dir }));
     });
+  program
+    .command('sim')
+    .description('made-up clusters with made-up faults, from seeds: what must never happen, and what must again')
+    .option('--seeds <N>', 'how many seeds', whole, 1000)
+    .option('--from <SEED>', 'the first one', whole, 1)
+    .option('--jobs <N>', 'so many processes', whole, 1)
+    .option('--replay <SEED>', 'tell the story of one seed', whole)
+    .option('--plan <FILE>', 'tell the story of a saved plan')
+    .option('--shrink <SEED>', 'leave out what does not matter to a failing seed', whole)
+    .option('--save <FILE>', 'where to write the shrunk plan (default: standard output)')
+    .addOption(new Option('--format <FORMAT>', 'of the report').choices(['text', 'json']).default('text'))
+    .action(async (options: SimOptions) => {
+      const { simulate } = await import('./sim.ts');
+      context.finish(await simulate(options, context.output));
+    });
 }
 
 /** Tells what is wrong with an agent's configuration, and what has no effect. */
@@ -210,11 +232,14 @@ function addShow(program: Command, context: Context): void {
     .command('history')
     .description('which timeline ended where and why, and who made the next one')
     .argument('[CLUSTER]', 'the cluster (default: the scope of the configuration)')
+    .option('--events', 'instead, what the members decided of late, and why', false)
     .addOption(formatOption())
-    .action(async (name: string | undefined, options: { format: string }, command: Command) => {
+    .action(async (name: string | undefined, options: { events: boolean; format: string }, command: Command) => {
       await onCluster(name, command, context, async (config, scope) => {
         const { showHistory } = await import('./show.ts');
-        return showHistory(config, scope, readFormat(options.format), context.output);
+        const { showEvents } = await import('./events.ts');
+        const look = options.events ? showEvents : showHistory;
+        return look(config, scope, readFormat(options.format), context.output);
       });
     });
   program
@@ -239,15 +264,16 @@ function addChange(program: Command, context: Context): void {
     readonly primary?: string;
     readonly candidate?: string;
     readonly scheduled?: string;
+    readonly allowDataLoss?: boolean;
     readonly force: boolean;
     readonly dryRun: boolean;
   }
   const run = async (kind: 'switchover' | 'failover', name: string | undefined, options: Options, command: Command) => {
     await onCluster(name, command, context, async (config, scope) => {
       const { change } = await import('./change.ts');
-      const { candidate, force, dryRun } = options;
+      const { candidate, force, dryRun, allowDataLoss = false } = options;
       const leader = options.leader ?? options.primary;
-      const plan = { kind, leader, candidate, scheduledAt: options.scheduled, force, dryRun };
+      const plan = { kind, leader, candidate, scheduledAt: options.scheduled, allowDataLoss, force, dryRun };
       return change(config, scope, plan, context.output);
     });
   };
@@ -269,6 +295,7 @@ function addChange(program: Command, context: Context): void {
     .description('make a replica the leader, also when there is none')
     .argument('[CLUSTER]', 'the cluster (default: the scope of the configuration)')
     .option('--candidate <MEMBER>', 'who becomes leader')
+    .option('--allow-data-loss', 'also one that may lack commits that clients were told of', false)
     .option('--force', forceText, false)
     .option('--dry-run', dryRunText, false)
     .action(async (name: string | undefined, options: Options, command: Command) => {

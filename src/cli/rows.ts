@@ -9,6 +9,7 @@ const roleNames: Readonly<Record<ShownRole, string>> = {
   sync_standby: 'Sync Standby',
   quorum_standby: 'Quorum Standby',
   replica: 'Replica',
+  witness: 'Witness',
 };
 
 const columns: readonly Column[] = [
@@ -44,7 +45,7 @@ function megabytes(bytes: bigint | undefined): Cell {
 }
 
 function positionCells(cluster: ShownCluster, member: ShownMember, position: Lsn | undefined): readonly [Cell, Cell] {
-  if (member.role === 'leader' || member.role === 'standby_leader') return ['', ''];
+  if (['leader', 'standby_leader', 'witness'].includes(member.role)) return ['', ''];
   if (position === undefined) return ['unknown', ''];
   return [formatLsn(position), megabytes(shownLag(cluster, position))];
 }
@@ -144,11 +145,13 @@ function ordered(cluster: ShownCluster, tree: boolean): readonly Placed[] {
 
 /** Nothing is to be said of a member that does its part: a replica that runs and does not stream does not. */
 function isSettled({ role, state }: ShownMember): boolean {
+  if (role === 'witness') return state === 'running';
   return state === 'streaming' || (state === 'running' && (role === 'leader' || role === 'standby_leader'));
 }
 
 function footers(cluster: ShownCluster): readonly string[] {
   const lines = cluster.paused ? [' Maintenance mode: on'] : [];
+  if (cluster.degraded !== undefined) lines.push(` ${cluster.degraded}`);
   const planned = cluster.scheduledSwitchover;
   if (planned) {
     lines.push(` Switchover scheduled at: ${planned.at}`);

@@ -1,9 +1,9 @@
 /** What a person is shown of a cluster: from the DCS, or from what the agents answer when it is away. Pure. */
 import { type Lsn, lagBytes, lsn, lsnZero, maxLsnOf, parseLsn } from '../core/lsn.ts';
-import type { ClusterView, MemberRecord, Rule } from '../core/model.ts';
+import type { ClusterView, MemberRecord, Versioned } from '../core/model.ts';
 
 /** Patroni's words for a role in `list`. */
-export type ShownRole = 'leader' | 'standby_leader' | 'sync_standby' | 'quorum_standby' | 'replica';
+export type ShownRole = 'leader' | 'standby_leader' | 'sync_standby' | 'quorum_standby' | 'replica' | 'witness';
 type ShownTags = Readonly<Record<string, string | number | boolean>>;
 
 /** A line of `list`, whichever source it comes from. */
@@ -43,6 +43,8 @@ export interface ShownCluster {
   /** What lag is counted from. */
   readonly leaderLsn: Lsn;
   readonly paused: boolean;
+  /** Of a synchronous cluster: what is missing of what its commits should wait for. */
+  readonly degraded: string | undefined;
   readonly scheduledSwitchover: { readonly at: string; readonly from?: string; readonly to?: string } | undefined;
   /** Keys that could not be read, and why. */
   readonly unreadable: readonly string[];
@@ -58,9 +60,37 @@ export function leaderOf(cluster: ShownCluster): ShownMember | undefined {
   return cluster.members.find((member) => member.role === 'leader' || member.role === 'standby_leader');
 }
 
-function syncRole(rule: Rule | undefined, name: string): ShownRole {
+function roleOf(view: ClusterView, name: string, { tags }: MemberRecord): ShownRole {
+  const rule = view.rule?.value;
+  if (name === view.leader?.value) return 'leader';
+  if (tags.witness) return 'witness';
   if (rule?.mode !== 'sync' || !rule.syncStandbys.includes(name)) return 'replica';
-  return rule.syncCount >= rule.syncStandbys.length ? 'sync_standby' : 'quorum_standby';
+  return view.config?.value.synchronousMode === 'quorum' ? 'quorum_standby' : 'sync_standby';
+}
+
+/** Its WAL stream is cut, so that it counts for a takeover in the present term. */
+function isRevoked(view: ClusterView, name: string): boolean {
+  const rule = view.rule?.value;
+  return rule?.mode === 'sync' && view.revocations.get(name)?.value.term === rule.term;
+}
+
+/** What the commits of a synchronous cluster lack, and why where the leader says it. */
+function degradedText(view: ClusterView): string | undefined {
+  const rule = view.rule?.value;
+  const settings = view.config?.value;
+  const wanted = settings === undefined || settings.synchronousMode === 'off' ? 0 : settings.synchronousNodeCount;
+  if (rule === undefined) return undefined;
+  const leader = view.members.get(rule.leader)?.value;
+  const because = leader?.rule?.startsWith('sync-') && leader.because !== undefined ? `: ${leader.because}` : '';
+  if (rule.mode === 'async') {
+    return wanted === 0 ? undefined : `synchronous mode is not in force yet: commits wait for nobody${because}`;
+  }
+  if (rule.syncCount === 0) {
+    const effect = settings?.synchronousModeStrict ? 'commits hang (strict)' : 'commits wait for nobody';
+    return `synchronous mode is degraded: ${effect}${because}`;
+  }
+  if (rule.syncCount >= wanted) return undefined;
+  return `synchronous mode is degraded: commits wait for ${rule.syncCount} of ${wanted} sync standbys${because}`;
 }
 
 /** Host and port of `postgres://host:port/database`. */
@@ -80,14 +110,27 @@ function shownTags(tags: ShownTags): ShownTags {
   return Object.fromEntries(Object.entries(tags).filter(([name, value]) => !switches.includes(name) || isSet(value)));
 }
 
-function fromRecord(name: string, record: MemberRecord, role: ShownRole): ShownMember {
+/** Its record calls it primary, and it has said nothing since another member took the key from it. */
+function isSuperseded({ leader }: ClusterView, name: string, member: Versioned<MemberRecord>): boolean {
+  if (leader === undefined || leader.value === name || member.value.role !== 'primary') return false;
+  return member.modRevision < leader.modRevision;
+}
+
+function fromRecord(view: ClusterView, name: string, member: Versioned<MemberRecord>): ShownMember {
+  const record = member.value;
+  if (isSuperseded(view, name, member)) {
+    const because = `${view.leader?.value} took the key from it, and it has said nothing since`;
+    return { ...unreachable(name, record.apiUrl), ...addressOf(record.connUrl), because };
+  }
+  const role = roleOf(view, name, record);
   const replicates = role !== 'leader' && record.state === 'running';
+  const revoked = replicates && isRevoked(view, name) ? 'revoked' : undefined;
   return {
     name,
     ...addressOf(record.connUrl),
     apiUrl: record.apiUrl,
     role,
-    state: (replicates ? record.replicationState : undefined) ?? record.state,
+    state: revoked ?? (replicates ? record.replicationState : undefined) ?? record.state,
     timeline: record.timeline === 0 ? undefined : record.timeline,
     receivedLsn: role === 'leader' ? undefined : known(received(record.receivedLsn ?? record.lsn, record.replayedLsn)),
     replayedLsn: known(record.replayedLsn),
@@ -145,9 +188,7 @@ export function fromView(scope: string, view: ClusterView): ShownCluster {
   const rule = view.rule?.value;
   const leader = view.leader?.value;
   const members = new Map<string, ShownMember>();
-  for (const [name, { value }] of view.members) {
-    members.set(name, fromRecord(name, value, name === leader ? 'leader' : syncRole(rule, name)));
-  }
+  for (const [name, member] of view.members) members.set(name, fromRecord(view, name, member));
   for (const name of rule?.failsafe ?? []) if (!members.has(name)) members.set(name, unreachable(name));
   const leaderRecord = leader === undefined ? undefined : view.members.get(leader)?.value;
   return {
@@ -156,6 +197,7 @@ export function fromView(scope: string, view: ClusterView): ShownCluster {
     members: [...members.values()].sort(byName),
     leaderLsn: maxLsnOf(view.status?.value.lsn, leaderRecord?.lsn) ?? lsnZero,
     paused: view.config?.value.pause ?? false,
+    degraded: degradedText(view),
     scheduledSwitchover: undefined,
     unreadable: view.unreadable.map(({ error }) => error),
   };
@@ -236,6 +278,7 @@ export function fromAgents(
     members: known.map((member) => fromAnswer(member, answers.get(member.name))).sort(byName),
     leaderLsn: maxLsnOf(...primaries) ?? lsnZero,
     paused: all.some((answer) => answer.pause === true),
+    degraded: undefined,
     scheduledSwitchover: undefined,
     unreadable: [],
   };

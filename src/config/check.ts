@@ -1,5 +1,6 @@
 /** Holds data against the schema: problems (the agent does not start) and warnings, each with its place in the file. */
 import type * as z from 'zod';
+import { defaultFailureTimeoutMs, defaultHeartbeatIntervalMs, defaultTtlMs, timingProblems } from '../lib/timing.ts';
 import type { Values } from './config.ts';
 import type { YamlFile } from './document.ts';
 import { type Fields, keyAt, keysOf, strict, valueAt } from './key.ts';
@@ -51,6 +52,7 @@ export function check(
   const result = whole.safeParse(withoutOwn(data));
   const findings = result.success ? [] : result.error.issues.flatMap((issue) => fromIssue(issue, data));
   findings.push(...checkStores(data, needsStore), ...checkTags(data));
+  if (result.success) findings.push(...checkTiming(result.data.bootstrap?.dcs ?? {}));
   const warnings = [...ineffective(schema, data, []), ...aboutParameters(data), ...aboutTags(data)];
   const say = ({ path, text, of }: Finding): string => message(origin, path, text, of);
   return {
@@ -161,6 +163,18 @@ function checkStores(data: Data, needed: boolean): readonly Finding[] {
   return findings;
 }
 
+/** Durations of the cluster that do not go together. */
+function checkTiming(dcs: NonNullable<NonNullable<Values['bootstrap']>['dcs']>): readonly Finding[] {
+  const ttlMs = dcs.ttl ?? defaultTtlMs;
+  const failureTimeoutMs = dcs.failure_timeout ?? defaultFailureTimeoutMs(ttlMs);
+  const heartbeatIntervalMs = dcs.heartbeat_interval ?? defaultHeartbeatIntervalMs(failureTimeoutMs);
+  return timingProblems({ ttlMs, failureTimeoutMs, heartbeatIntervalMs }).map(({ key, foundMs, text }) => ({
+    path: ['bootstrap', 'dcs', key],
+    text: `found ${foundMs / 1000} s; allowed: ${text}`,
+    of: 'value',
+  }));
+}
+
 function ownTags(data: Data): readonly (readonly [string, unknown])[] {
   const tags = data['tags'];
   return isData(tags) ? Object.entries(tags).filter(([name]) => !Object.hasOwn(knownTags, name)) : [];
@@ -190,7 +204,6 @@ const openApi = `${withoutEffect}: who reaches the REST API may use it; keep it 
 
 /** Where doing nothing may surprise: what it means. */
 const consequences: Readonly<Record<string, string>> = {
-  'bootstrap.dcs.synchronous_mode': `${withoutEffect}: replication is asynchronous, a failover may lose the last commits`,
   'bootstrap.dcs.standby_cluster': `${withoutEffect}: the cluster takes writes`,
   'bootstrap.method': `${withoutEffect}: the cluster is made by initdb`,
   'restapi.certfile': openApi,

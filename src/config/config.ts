@@ -28,32 +28,42 @@ export interface Config {
     readonly initdb: readonly string[] | undefined;
     readonly pgHba: readonly string[] | undefined;
   };
-  readonly postgresql: {
-    readonly listen: ListenAddress;
-    readonly connectAddress: Address;
-    readonly dataDir: string;
-    readonly binDir: string | undefined;
-    readonly authentication: {
-      readonly superuser: DatabaseUser;
-      readonly replication: DatabaseUser;
-      /** The superuser, where the file names nobody. */
-      readonly rewind: DatabaseUser;
-    };
-    readonly parameters: Readonly<Record<string, string>>;
-    readonly pgHba: readonly string[] | undefined;
-    readonly pgIdent: readonly string[] | undefined;
-    readonly pgpass: string | undefined;
-    readonly useUnixSocket: boolean;
-    /** As pg_basebackup takes them. */
-    readonly basebackup: readonly string[];
-    readonly pgCtlTimeoutMs: number;
-  };
-  readonly tags: {
-    readonly noFailover: boolean;
-    readonly failoverPriority: number;
-    readonly all: Readonly<Record<string, string | number | boolean>>;
-  };
+  /** Undefined: this member is a witness. */
+  readonly postgresql: PostgresqlConfig | undefined;
+  readonly tags: Tags;
   readonly log: { readonly type: 'plain' | 'json'; readonly level: LogLevel };
+}
+
+/** The instance beside the agent. */
+export interface PostgresqlConfig {
+  readonly listen: ListenAddress;
+  readonly connectAddress: Address;
+  readonly dataDir: string;
+  readonly binDir: string | undefined;
+  readonly authentication: {
+    readonly superuser: DatabaseUser;
+    readonly replication: DatabaseUser;
+    /** The superuser, where the file names nobody. */
+    readonly rewind: DatabaseUser;
+  };
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly pgHba: readonly string[] | undefined;
+  readonly pgIdent: readonly string[] | undefined;
+  readonly pgpass: string | undefined;
+  readonly useUnixSocket: boolean;
+  /** As pg_basebackup takes them. */
+  readonly basebackup: readonly string[];
+  readonly pgCtlTimeoutMs: number;
+}
+
+/** What is special about the member; `all` as configured, booleans as booleans. */
+interface Tags {
+  readonly noFailover: boolean;
+  readonly failoverPriority: number;
+  readonly noSync: boolean;
+  readonly syncPriority: number;
+  readonly witness: boolean;
+  readonly all: Readonly<Record<string, string | number | boolean>>;
 }
 
 type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
@@ -105,9 +115,12 @@ export function missingKeys(values: Values): readonly Missing[] {
   const { postgresql, restapi } = values;
   need(['scope'], values.scope, file.scope.allowed);
   need(['name'], values.name ?? postgresql?.name, file.name.allowed);
-  need(['postgresql', 'data_dir'], postgresql?.data_dir, 'a path');
-  need(['postgresql', 'listen'], postgresql?.listen, file.postgresql.fields.listen.allowed);
-  if (postgresql?.listen) {
+  const isWitness = values.tags?.witness === true;
+  if (!isWitness) {
+    need(['postgresql', 'data_dir'], postgresql?.data_dir, 'a path');
+    need(['postgresql', 'listen'], postgresql?.listen, file.postgresql.fields.listen.allowed);
+  }
+  if (!isWitness && postgresql?.listen) {
     const address = connectAddressOf(postgresql.connect_address, postgresql.listen);
     need(['postgresql', 'connect_address'], address, file.postgresql.fields.connect_address.allowed);
   }
@@ -121,21 +134,33 @@ function tagsOf(given: Data): Config['tags'] {
   for (const [name, value] of Object.entries(given)) {
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') all[name] = value;
   }
-  for (const name of ['nofailover', 'noloadbalance', 'clonefrom', 'nosync', 'nostream']) {
+  for (const name of ['nofailover', 'noloadbalance', 'clonefrom', 'nosync', 'witness', 'nostream']) {
     const flag = readBoolean(all[name]);
     if (flag !== undefined) all[name] = flag;
   }
-  const priority = knownTags.failover_priority.schema.safeParse(all['failover_priority'] ?? 1);
-  const failoverPriority = priority.success ? priority.data : 1;
-  if ('failover_priority' in all) all['failover_priority'] = failoverPriority;
-  // Patroni: where both tags are there, nofailover decides.
+  const failoverPriority = priorityOf(all, 'failover_priority');
+  const syncPriority = priorityOf(all, 'sync_priority');
+  // Patroni: where both tags are there, nofailover and nosync decide.
   const noFailover = readBoolean(all['nofailover']) ?? failoverPriority === 0;
-  return { noFailover, failoverPriority, all };
+  const noSync = readBoolean(all['nosync']) ?? syncPriority === 0;
+  return { noFailover, failoverPriority, noSync, syncPriority, witness: readBoolean(all['witness']) ?? false, all };
+}
+
+/** Of a tag that counts; where it is set, it is shown as the number that it stands for. */
+function priorityOf(
+  all: Record<string, string | number | boolean>,
+  tag: 'failover_priority' | 'sync_priority',
+): number {
+  const found = knownTags[tag].schema.safeParse(all[tag] ?? 1);
+  const priority = found.success ? found.data : 1;
+  if (tag in all) all[tag] = priority;
+  return priority;
 }
 
 /** The agent's configuration. `missingKeys` has found nothing, `check` neither. */
 export function agentConfig(values: Values, data: Data, rawDcs: unknown): Config {
   const restapiListen = values.restapi?.listen ?? localApi;
+  const tags = tagsOf(isData(data['tags']) ? data['tags'] : {});
   return {
     scope: required(values.scope),
     namespace: values.namespace ?? '/service',
@@ -150,13 +175,13 @@ export function agentConfig(values: Values, data: Data, rawDcs: unknown): Config
       initdb: values.bootstrap?.initdb,
       pgHba: values.bootstrap?.pg_hba,
     },
-    postgresql: postgresqlConfig(required(values.postgresql)),
-    tags: tagsOf(isData(data['tags']) ? data['tags'] : {}),
+    postgresql: tags.witness ? undefined : postgresqlConfig(required(values.postgresql)),
+    tags,
     log: { type: values.log?.type ?? 'plain', level: values.log?.level ?? 'INFO' },
   };
 }
 
-function postgresqlConfig(given: NonNullable<Values['postgresql']>): Config['postgresql'] {
+function postgresqlConfig(given: NonNullable<Values['postgresql']>): PostgresqlConfig {
   const listen = required(given.listen);
   const users = given.authentication;
   const superuser = databaseUser(users?.superuser ?? given.superuser, 'postgres');

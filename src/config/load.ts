@@ -6,7 +6,7 @@ import { readYaml, type YamlFile } from './document.ts';
 import { applyEnvironment, type Environment, variableNames } from './environment.ts';
 import { nearest } from './nearest.ts';
 import { refusedStores } from './schema-stores.ts';
-import { type Data, describeFound, isData } from './values.ts';
+import { type Data, describeFound, isData, readBoolean } from './values.ts';
 
 /** The configuration, or everything that is wrong with it. */
 export type Loaded<Of> =
@@ -139,6 +139,7 @@ function present(data: Data): Values {
           name: given(postgresql['name'], '-'),
         },
     restapi: { connect_address: address },
+    tags: { witness: readBoolean(section('tags')['witness']) },
   };
 }
 

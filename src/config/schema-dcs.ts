@@ -1,4 +1,6 @@
 /** `bootstrap.dcs`: what the founder writes into the DCS, where the whole cluster reads it. */
+
+import { failureTimeoutMinS, heartbeatIntervalMinS } from '../lib/timing.ts';
 import { key, later, laterSection, section } from './key.ts';
 import { sharedPostgresql } from './schema-postgresql.ts';
 import {
@@ -22,9 +24,14 @@ const synchronousMode = kind('off, on or quorum', (value): 'off' | 'on' | 'quoru
   return typeof value === 'string' && value.toLowerCase() === 'quorum' ? 'quorum' : undefined;
 });
 
+const lagLimit = kind('-1, or a whole number of bytes (or with a unit: 16MB)', (value): string | number | undefined => {
+  if (value === -1 || value === '-1') return -1;
+  const found = bytes.schema.safeParse(value);
+  return found.success ? found.data : undefined;
+});
+
 const zero = (value: unknown) => value === 0;
 const none = (value: unknown) => typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-const notSet = (value: unknown) => readBoolean(value) === false;
 
 export const dcs = section('What the first member writes into the DCS; later changes of this section do nothing.', {
   ttl: key(duration(2, 86_400), "The leader key's lease: how long a lost primary keeps its right.", { default: '10' }),
@@ -32,13 +39,28 @@ export const dcs = section('What the first member writes into the DCS; later cha
     default: '10',
   }),
   retry_timeout: key(duration(0.1, 3600), 'How long a call to the DCS or to PostgreSQL is tried.', { default: '10' }),
-  failure_timeout: key(duration(0.3, 3600), 'Silence after which a member counts as lost.', { default: '2' }),
+  failure_timeout: key(
+    duration(failureTimeoutMinS, 3600),
+    'Silence after which a member counts as lost; at most ttl / 2.',
+    { default: '2, or ttl / 2 where that is less' },
+  ),
+  heartbeat_interval: key(
+    duration(heartbeatIntervalMinS, 1200),
+    'How often members tell each other that they live; at most failure_timeout / 3.',
+    { default: 'failure_timeout / 6' },
+  ),
+  catchup_timeout: key(
+    duration(0, 3600),
+    'How long a candidate of higher priority may take to fetch what another one has more; 0 = the most WAL wins.',
+    { default: '0' },
+  ),
   primary_race_backoff: later(number(0), 'Patroni waits this long before a race.', { default: '0', harmless: zero }),
   maximum_lag_on_failover: key(bytes, 'Bytes that a candidate may be behind.', { default: '1048576' }),
-  maximum_lag_on_syncnode: later(integer(-1), 'Bytes that a sync standby may be behind.', {
-    default: '-1',
-    harmless: (value) => typeof value === 'number' && value <= 0,
-  }),
+  maximum_lag_on_syncnode: key(
+    lagLimit,
+    'Bytes that a replica may be behind to become a sync standby; -1 and 0 = no limit.',
+    { default: '-1' },
+  ),
   max_timelines_history: later(integer(0), 'How many rows of the history are kept; 0 = all.', {
     default: '0',
     harmless: zero,
@@ -53,16 +75,18 @@ export const dcs = section('What the first member writes into the DCS; later cha
   master_start_timeout: key(duration(0), 'The old name of primary_start_timeout.'),
   primary_stop_timeout: later(duration(0), 'How long a primary may take to stop.', { default: '0', harmless: zero }),
   master_stop_timeout: later(duration(0), 'The old name of primary_stop_timeout.', { harmless: zero }),
-  synchronous_mode: later(synchronousMode, 'off, on (named standbys) or quorum. This version knows off only.', {
-    default: 'off',
-    harmless: notSet,
-  }),
-  synchronous_mode_strict: later(boolean, 'No commit without a sync standby.', { default: 'false', harmless: notSet }),
-  synchronous_node_count: later(integer(1), 'How many standbys must have a commit.', {
-    default: '1',
-    harmless: (value) => value === 1,
-  }),
-  failsafe_mode: later(boolean, 'Go on without the DCS while all members agree.', { harmless: notSet }),
+  synchronous_mode: key(
+    synchronousMode,
+    'Do commits wait for standbys? off: for none; on: for synchronous_node_count named ones; quorum: for so many of all.',
+    { default: 'off' },
+  ),
+  synchronous_mode_strict: key(
+    boolean,
+    'Where no standby is left, commits hang; else the primary goes on alone, and says so.',
+    { default: 'false' },
+  ),
+  synchronous_node_count: key(integer(1), 'How many standbys must have a commit.', { default: '1' }),
+  failsafe_mode: key(boolean, 'While the DCS is away the primary goes on if the members agree.', { default: 'true' }),
   check_timeline: later(boolean, 'A candidate must have the newest timeline. It always must.', {
     harmless: () => true,
   }),

@@ -9,15 +9,16 @@ import {
   anything,
   boolean,
   command,
-  identifier,
   integer,
   kind,
   lines,
+  memberName,
   namespace,
   oneOf,
   path,
   programOptions,
   readBoolean,
+  scope,
   secretText,
   text,
   textList,
@@ -120,8 +121,15 @@ export const knownTags = {
   noloadbalance: later(boolean, 'GET /replica answers 503.', { default: 'false', harmless: notSet }),
   clonefrom: later(boolean, 'New members are preferably cloned from this one.', { default: 'false', harmless: notSet }),
   replicatefrom: later(text, 'The member to stream from.'),
-  nosync: later(boolean, 'Never a sync standby.', { default: 'false', harmless: notSet }),
-  sync_priority: later(integer(0), 'Higher wins among sync standbys.'),
+  nosync: key(boolean, 'Never a sync standby.', { default: 'false' }),
+  sync_priority: key(integer(0), 'Higher is chosen first as sync standby (synchronous_mode on); 0 = never.', {
+    default: '1',
+  }),
+  witness: key(
+    boolean,
+    'This member has no PostgreSQL (the section postgresql may be missing): it tells the others whom it hears.',
+    { default: 'false' },
+  ),
   nostream: later(boolean, 'Follows the archive, not the stream.', { default: 'false', harmless: notSet }),
 };
 
@@ -133,9 +141,9 @@ export const ownTag = kind('text, a number or a boolean', tagValue);
 
 /** The keys of the file. */
 export const file = {
-  scope: key(identifier, 'The name of the cluster. Required.'),
+  scope: key(scope, 'The name of the cluster. Required.'),
   namespace: key(namespace, 'Under which all clusters of the DCS lie.', { default: '/service' }),
-  name: key(identifier, 'The name of the member, unique in the cluster. Required.'),
+  name: key(memberName, 'The name of the member, unique in the cluster. Required.'),
   thread_pool_size: later(integer(5), 'Threads. There are none.', { harmless: () => true }),
   thread_stack_size: later(text, 'Stack of threads. There are none.', { harmless: () => true }),
   log,

@@ -170,13 +170,38 @@ export const anything = kind('any value', (value) => value ?? undefined);
 export const anyMap = kind('a map of keys', (value) => (isData(value) ? value : undefined));
 export const anyList = kind('a list', (value) => (Array.isArray(value) ? (value as readonly unknown[]) : undefined));
 
-/** A scope or a member's name: part of a key, of application_name and of cluster_name. */
-export const identifier = kind(
-  'up to 63 printable ASCII characters without spaces, slashes, quotes, commas or backslashes',
+const wordAllowed = 'up to 63 printable ASCII characters without spaces, slashes, quotes, commas or backslashes';
+
+/** Part of a key and of a path. PostgreSQL cuts application_name and cluster_name off after 63 bytes, and replaces what is not ASCII. */
+function readWord(value: unknown): string | undefined {
+  const word = readText(value);
+  if (word === undefined || word.length > 63 || !/^[!-~]+$/.test(word) || /[/"'`\\,]/.test(word)) return undefined;
+  return word === '.' || word === '..' ? undefined : word;
+}
+
+/** The name of a cluster. */
+export const scope = kind(`${wordAllowed}, not . or ..`, readWord);
+
+/**
+ * What PostgreSQL's own programs call themselves towards a primary: one of them could acknowledge a commit in the place
+ * of a member of that name. `*` means every standby in synchronous_standby_names, also in quotes. Compared without case.
+ */
+const namesOfOthers: ReadonlySet<string> = new Set([
+  '*',
+  'walreceiver',
+  'pg_basebackup',
+  'pg_receivewal',
+  'pg_recvlogical',
+  'pg_rewind',
+  '__patroni_strict_sync_replica_placeholder__',
+]);
+
+/** A member's name: the application_name of its stream, by which PostgreSQL knows a sync standby. */
+export const memberName = kind(
+  `${wordAllowed}, not . or .. or * or the name of a program of PostgreSQL (walreceiver, pg_receivewal, ...)`,
   (value) => {
-    const word = readText(value);
-    if (word === undefined || word.length > 63 || !/^[!-~]+$/.test(word) || /[/"'`\\,]/.test(word)) return undefined;
-    return word === '__patroni_strict_sync_replica_placeholder__' ? undefined : word;
+    const word = readWord(value);
+    return word === undefined || namesOfOthers.has(word.toLowerCase()) ? undefined : word;
   },
 );
 

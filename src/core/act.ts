@@ -1,15 +1,18 @@
 /** Turning the goal of the matching rule into effects, once: what is under way is not asked for again. */
+import { recordCurrentTerm } from './act-history.ts';
+import { catchUp, takeRevocationBack, tighten } from './act-synchronous.ts';
+import { baseOf, joining, offeredTerm, parentOf } from './branch.ts';
 import { configurationMark } from './configuration.ts';
 import type { Effect, Job, Transaction } from './effects.ts';
 import type { Facts } from './facts.ts';
+import { writeDeadline } from './failsafe.ts';
 import { deadlineOf } from './lease.ts';
-import { formatLsn, type Lsn, lagBytes, lsnZero } from './lsn.ts';
-import type { Durable, Handover, TermEntry } from './model.ts';
-import { abandon } from './observe.ts';
+import type { Lsn } from './lsn.ts';
+import type { Durable, Ground, Handover, Instant } from './model.ts';
+import { abandon } from './observe-leases.ts';
 import { type Goal, mayTry } from './rules/rule.ts';
 import type { PendingTransaction, State } from './state.ts';
-import { entryOf } from './term-tree.ts';
-import { announcePosition, found, nextTerm, recordTerm, release, setFailover, take } from './transactions.ts';
+import { announcePosition, found, nextTerm, release, setFailover, take } from './transactions.ts';
 
 /** The state with what was asked for noted in it, and the asking. */
 export interface Acted {
@@ -30,7 +33,7 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
     case 'wait':
       return { state, effects: [] };
     case 'job':
-      return state.job === undefined && mayTry(facts, goal.job.kind)
+      return mayBegin(state, goal.job) && mayTry(facts, goal.job.kind)
         ? beginJob(facts, goal.job)
         : { state, effects: [] };
     case 'stop-now':
@@ -45,21 +48,13 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
           member: facts.self,
           leaseId,
           settings: facts.settings,
-          maxTerm: state.durable.maxTerm,
+          maxTerm: maxTermSeen(state),
           maxRuleNumber: state.durable.maxRuleNumber,
         };
         return facts.view && found(facts.view, founder, goal.systemId);
       });
-    case 'take': {
-      const { view, rule, self } = facts;
-      if (view === undefined || rule === undefined) return { state, effects: [] };
-      const takenOn = { term: nextTerm(rule, state.durable), ground: goal.ground, from: rule.leader };
-      const acted = withFreshLease(facts, (leaseId) =>
-        take(view, rule, { ...state.durable, member: self }, leaseId, goal.ground),
-      );
-      const isSent = acted.effects.some((effect) => effect.kind === 'transact');
-      return isSent ? { ...acted, state: { ...acted.state, durable: { ...acted.state.durable, takenOn } } } : acted;
-    }
+    case 'take':
+      return takeKey(facts, goal.ground);
     case 'reclaim':
       return askLease(facts, { kind: 'renew-lease', purpose: 'leader', leaseId: goal.leaseId });
     case 'give-up':
@@ -67,7 +62,14 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
     case 'release':
       return releaseKey(facts, goal);
     case 'announce':
+    case 'revoke':
       return announce(facts);
+    case 'take-back':
+      return takeRevocationBack(facts);
+    case 'tighten-postgres':
+      return tighten(facts, goal.to);
+    case 'catch-up':
+      return catchUp(facts, goal.source, goal.target);
     case 'refuse-request':
       return facts.view?.failover === undefined
         ? { state, effects: [] }
@@ -81,9 +83,38 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
   }
 }
 
+/** Also what others have told: a term is never given out twice. */
+function maxTermSeen({ durable, heard }: State): number {
+  return Math.max(durable.maxTerm, ...[...heard.values()].map(({ heartbeat }) => heartbeat.term));
+}
+
+function takeKey(facts: Facts, ground: Ground): Acted {
+  const { state } = facts;
+  const { view, rule, self } = facts;
+  if (view === undefined || rule === undefined) return { state, effects: [] };
+  const seen = { member: self, maxTerm: maxTermSeen(state), maxRuleNumber: state.durable.maxRuleNumber };
+  const takenOn = { term: nextTerm(rule, seen), ground, from: rule.leader };
+  return withFreshLease({ ...facts, state: { ...state, takenOn } }, (leaseId) =>
+    take(view, rule, seen, { leaseId, ground, base: baseOf(facts), degraded: isStale(facts, ground) }),
+  );
+}
+
+/** A record that went back in time says less than PostgreSQL waits for by now. */
+function isStale({ doubt, rule, running }: Facts, ground: Ground): boolean {
+  if (doubt === undefined || ground !== 'retake') return false;
+  return rule?.mode === 'sync' || (running?.synchronousStandbyNames ?? '') !== '';
+}
+
 /* ---------------------------------------------------------------- jobs */
 
-function beginJob(facts: Facts, job: Job): Acted {
+/** One job at a time; only a checkpoint, which the server ends by itself, gives way to a new setting. */
+export function mayBegin(state: State, job: Job): boolean {
+  if (state.job === undefined) return true;
+  return state.job.job.kind === 'checkpoint' && (job.kind === 'configure' || job.kind === 'end-senders');
+}
+
+/** The job under way from now on, with what must be remembered before it begins. */
+export function beginJob(facts: Facts, job: Job): Acted {
   const { state, now } = facts;
   const id = state.nextId;
   const next: State = {
@@ -92,6 +123,11 @@ function beginJob(facts: Facts, job: Job): Acted {
     job: { id, job, startedAt: now, term: facts.rule?.term },
     durable: rememberBefore(facts, job),
     configuredFor: configuredBy(facts, job),
+    // What was proven of a tighter setting is void with any other one.
+    tightening: isLooseSetting(job) ? undefined : state.tightening,
+    severed:
+      (job.kind === 'start' || job.kind === 'configure') && job.upstream !== undefined ? undefined : state.severed,
+    revokedAt: job.kind === 'sever' && !facts.isRevoked ? now : state.revokedAt,
   };
   return { state: next, effects: [{ kind: 'job', id, job }] };
 }
@@ -109,31 +145,39 @@ function rememberBefore(facts: Facts, job: Job): Durable {
       if (term === undefined || facts.running === undefined) return durable;
       return {
         ...durable,
+        ...takenOnOf(facts),
         promoting: { term, fromTimeline: facts.running.timeline },
         branch: { term, promoted: true, ...parentOf(facts) },
         checkpointDue: true,
       };
     case 'start': {
-      if (job.as !== 'primary' || term === undefined || durable.originTerm === term) return durable;
-      return { ...durable, originTerm: term, branch: { term, promoted: false, ...parentOf(facts) } };
+      if (job.as === 'replica') return joining(facts, job.upstream);
+      if (term === undefined || durable.originTerm === term) return durable;
+      return {
+        ...durable,
+        ...takenOnOf(facts),
+        originTerm: term,
+        branch: { term, promoted: false, ...parentOf(facts) },
+      };
     }
     case 'stop':
       // A stopped instance does not tell how far its WAL goes.
       return facts.position === undefined ? durable : { ...durable, lastLsn: facts.position.lsn };
     case 'rewind':
       return { ...durable, rewinding: true, floor: floorBefore(facts) };
+    case 'configure':
+      return joining(facts, job.upstream);
+    case 'sever':
+      // On disk before the cut: from here on nothing is streamed from this term's holder, whatever becomes of the agent.
+      return term === undefined ? durable : { ...durable, revokedTerm: Math.max(term, durable.revokedTerm ?? 0) };
     default:
       return durable;
   }
 }
 
-/** What the new term goes on from. An own term that never came on record is passed over. */
-function parentOf(facts: Facts): { parent?: number } {
-  const { originTerm, branch } = facts.state.durable;
-  const { terms } = facts;
-  const isUnrecorded = terms.length > 0 && branch?.term === originTerm && entryOf(terms, originTerm) === undefined;
-  const parent = isUnrecorded ? branch?.parent : originTerm;
-  return parent === undefined ? {} : { parent };
+/** It goes to disk together with what the promotion needs there. */
+function takenOnOf({ state }: Facts): Pick<Durable, 'takenOn'> {
+  return state.takenOn === undefined ? {} : { takenOn: state.takenOn };
 }
 
 /** The floor is only ever raised. Where nobody knows how far the WAL went, it is infinite. */
@@ -145,9 +189,15 @@ function floorBefore(facts: Facts): Durable['floor'] & {} {
   return { originTerm: durable.originTerm, lsn: durable.lastLsn ?? directory.control.checkpointLsn };
 }
 
+function isLooseSetting(job: Job): boolean {
+  return job.kind === 'start' || (job.kind === 'configure' && job.prove === 'nothing');
+}
+
 function configuredBy(facts: Facts, job: Job): string | undefined {
+  // Also one that fails, or is never finished, may have emptied primary_conninfo.
+  if (job.kind === 'sever') return undefined;
   return job.kind === 'start' || job.kind === 'configure'
-    ? configurationMark(facts, job.upstream)
+    ? configurationMark(facts, job.upstream, job.synchronousStandbyNames)
     : facts.state.configuredFor;
 }
 
@@ -164,7 +214,8 @@ function maySend(facts: Facts): boolean {
   );
 }
 
-function send(facts: Facts, transaction: Transaction, leaseId?: string): Acted {
+/** The transaction under way from now on; nothing when another one is, or the view is too old. */
+export function send(facts: Facts, transaction: Transaction, leaseId?: string): Acted {
   const { state, now } = facts;
   if (!maySend(facts)) return { state, effects: [] };
   const id = state.nextId;
@@ -182,12 +233,7 @@ function withFreshLease(facts: Facts, transaction: (leaseId: string) => Transact
   const { state, now, settings } = facts;
   if (!maySend(facts)) return { state, effects: [] };
   const { leaderLease } = state;
-  const isFresh =
-    leaderLease !== undefined &&
-    !state.abandonedLeases.includes(leaderLease.leaseId) &&
-    leaderLease.askedTtlMs === settings.ttlMs &&
-    now < leaderLease.validFrom + leaderLease.ttlMs / 4;
-  if (!isFresh) {
+  if (leaderLease === undefined || !isFresh(state, settings.ttlMs, now)) {
     const dropped: State =
       leaderLease === undefined
         ? state
@@ -196,6 +242,16 @@ function withFreshLease(facts: Facts, transaction: (leaseId: string) => Transact
   }
   const made = transaction(leaderLease.leaseId);
   return made === undefined ? { state, effects: [] } : send(facts, made, leaderLease.leaseId);
+}
+
+/** A lease that carries nothing, and is young enough to take the key on. */
+export function isFresh({ leaderLease, abandonedLeases }: State, ttlMs: number, now: Instant): boolean {
+  return (
+    leaderLease !== undefined &&
+    !abandonedLeases.includes(leaderLease.leaseId) &&
+    leaderLease.askedTtlMs === ttlMs &&
+    now < leaderLease.validFrom + leaderLease.ttlMs / 4
+  );
 }
 
 function askLease(facts: Facts, effect: Effect): Acted {
@@ -232,6 +288,7 @@ function releaseKey(facts: Facts, goal: Extract<Goal, { kind: 'release' }>): Act
     state: {
       ...acted.state,
       offeredLsn: goal.clean ? offeredBy(facts) : acted.state.offeredLsn,
+      offeredDownSince: acted.state.downSince,
       leaderLease: undefined,
       abandonedLeases: abandon(acted.state, leaseId),
       abstainTerm: goal.abstain ? rule.term : acted.state.abstainTerm,
@@ -254,19 +311,29 @@ function handoverOf(facts: Facts, candidate: string | undefined): Handover | und
   const directory = facts.postgres?.directory;
   if (directory?.kind !== 'present') return undefined;
   const { timeline, checkpointLsn } = directory.control;
-  return { timeline, lsn: checkpointLsn, ...(candidate === undefined ? {} : { to: candidate }) };
+  return {
+    originTerm: offeredTerm(facts),
+    timeline,
+    lsn: checkpointLsn,
+    ...(candidate === undefined ? {} : { to: candidate }),
+  };
 }
 
 function announce(facts: Facts): Acted {
   const { state, view, rule, position } = facts;
   if (view === undefined || rule === undefined || position === undefined) return { state, effects: [] };
   const sequence = (view.revocations.get(facts.self)?.value.sequence ?? 0) + 1;
-  const acted = send(facts, announcePosition(view, facts.self, { ...position, term: rule.term, sequence }));
+  const acted = send(facts, announcePosition(view, rule, facts.self, { ...position, term: rule.term, sequence }));
   if (acted.effects.length === 0) return acted;
   return {
     ...acted,
-    state: { ...acted.state, announcedAt: facts.now, durable: { ...acted.state.durable, lastLsn: position.lsn } },
+    state: { ...acted.state, announcedAt: facts.now, durable: announced(facts, acted.state.durable, position.lsn) },
   };
+}
+
+/** In synchronous mode the record itself remembers it: one write to disk less on the way to a new primary. */
+function announced({ rule }: Facts, durable: Durable, lastLsn: Lsn): Durable {
+  return rule?.mode === 'sync' ? durable : { ...durable, lastLsn };
 }
 
 function beginSwitchover(facts: Facts, candidate: string): Acted {
@@ -274,57 +341,6 @@ function beginSwitchover(facts: Facts, candidate: string): Acted {
   if (revision === undefined) return { state: facts.state, effects: [] };
   const state: State = { ...facts.state, switchover: { revision, candidate, phase: 'checkpoint' } };
   return beginJob({ ...facts, state }, { kind: 'checkpoint' });
-}
-
-/* ---------------------------------------------------------------- the history */
-
-function recordCurrentTerm(facts: Facts, at: string): Acted {
-  const { view, rule, running } = facts;
-  if (view === undefined || rule === undefined || running?.writtenLsn === undefined)
-    return { state: facts.state, effects: [] };
-  const { branch, originTerm } = facts.state.durable;
-  const own = branch?.term === rule.term ? branch : { promoted: false, parent: originTerm };
-  const from = entryOf(facts.terms, own.parent);
-  // A promotion began a timeline: it left its parent's where its own history says. A holder that goes on with its
-  // timeline (or with the directory that it brought) begins the term here: everything before is its own.
-  const left = running.history.findLast((one) => one.timeline === from?.timeline) ?? running.history.at(-1);
-  const switchLsn =
-    own.promoted || (from !== undefined && from.timeline !== running.timeline)
-      ? (left?.switchLsn ?? lsnZero)
-      : running.writtenLsn;
-  const entry: TermEntry = {
-    term: rule.term,
-    timeline: running.timeline,
-    switchLsn,
-    member: facts.self,
-    reason: reasonOf(facts, switchLsn, own.promoted),
-    ...(own.parent === undefined ? {} : { parent: own.parent }),
-    at,
-  };
-  return send(facts, recordTerm(view, entry));
-}
-
-function reasonOf(facts: Facts, switchLsn: Lsn, switched: boolean): string {
-  const before = facts.terms.at(-1);
-  if (before === undefined) return facts.state.durable.maxTerm > 1 ? 'cluster founded anew' : 'cluster founded';
-  const { takenOn } = facts.state.durable;
-  const isNoted = takenOn?.term === facts.rule?.term;
-  const { ground, from } =
-    isNoted && takenOn !== undefined ? takenOn : { ground: 'retake' as const, from: before.member };
-  const last = facts.view?.status?.value.lsn;
-  const lost = last === undefined || !switched ? 0n : lagBytes(last, switchLsn);
-  const loss =
-    lost > 0n ? `; the last primary had written up to ${formatLsn(last ?? lsnZero)}, ${lost} bytes more` : '';
-  switch (ground) {
-    case 'retake':
-      return `${facts.self} took its key again`;
-    case 'handover':
-      return `handed over by ${from} after a clean shutdown`;
-    case 'asynchronous':
-      return `failover: ${from} lost the leader key${loss}`;
-    case 'forced':
-      return `failover forced by an operator${loss}`;
-  }
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -347,7 +363,7 @@ export function guardDeadline(facts: Facts): number | undefined {
   // Also while a taking is under way: its lease ends before anybody else could take the key after it.
   const { leaderLease, ruleTransaction } = state;
   const carries = facts.holder === facts.self || ruleTransaction?.leaseId === leaderLease?.leaseId;
-  if (leaderLease !== undefined && carries) return deadlineOf(leaderLease);
+  if (leaderLease !== undefined && carries) return Math.max(deadlineOf(leaderLease), writeDeadline(state) ?? 0);
   if (state.armedUntil !== undefined) return state.armedUntil;
   // Writable, in a cluster that others may lead by now, and no agent of this boot gave it a lease: somebody else started
   // or promoted it. Not for a moment longer.

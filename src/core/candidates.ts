@@ -2,6 +2,9 @@
 import { isEligible } from './election.ts';
 import type { Facts } from './facts.ts';
 import { formatLsn, type Lsn, lagBytes, lsnZero } from './lsn.ts';
+import type { MemberRecord } from './model.ts';
+import { commonLsn } from './position.ts';
+import { revocationsNeeded } from './quorum.ts';
 
 /** A replica as the primary knows it. */
 export interface ReplicaCandidate {
@@ -31,6 +34,7 @@ export function candidatesByFlush(facts: Facts): readonly ReplicaCandidate[] {
 
 /** Is there anybody who would take the key if it were released now? */
 export function liveCandidates(facts: Facts): readonly string[] {
+  if (facts.rule?.mode === 'sync') return zeroLossCandidates(facts);
   const live: string[] = [];
   for (const [member, { value: record }] of facts.view?.members ?? []) {
     if (member === facts.self || !isEligible(record) || !(facts.rule?.failsafe.includes(member) ?? false)) continue;
@@ -39,12 +43,39 @@ export function liveCandidates(facts: Facts): readonly string[] {
     if (
       last !== undefined &&
       record.lsn !== undefined &&
-      lagBytes(last, record.lsn) > facts.settings.maximumLagOnFailoverBytes
+      lagBytes(last, sharedLsn(facts, record) ?? lsnZero) > facts.settings.maximumLagOnFailoverBytes
     )
       continue;
     live.push(member);
   }
   return live;
+}
+
+function sharedLsn(facts: Facts, { lsn, originTerm }: MemberRecord): Lsn | undefined {
+  if (lsn === undefined || originTerm === undefined) return lsn;
+  return commonLsn(facts.terms, { originTerm, lsn });
+}
+
+/**
+ * Synchronous mode: the sync standbys that could take over now, when so many of S were heard just now that they are a
+ * cover of revocations. None where an election would be in doubt.
+ */
+export function zeroLossCandidates(facts: Facts): readonly string[] {
+  const { rule, state, now, settings, self } = facts;
+  if (rule === undefined || rule.mode !== 'sync' || rule.syncCount < 1) return [];
+  const ready = rule.syncStandbys.filter((member) => {
+    const record = facts.view?.members.get(member)?.value;
+    const heardAt = state.heard.get(member)?.at;
+    if (member === self || record === undefined || heardAt === undefined) return false;
+    return (
+      record.role === 'replica' &&
+      record.state === 'running' &&
+      !record.unfit &&
+      now - heardAt < settings.failureTimeoutMs
+    );
+  });
+  if (ready.length < revocationsNeeded(rule)) return [];
+  return ready.filter((member) => isEligible(facts.view?.members.get(member)?.value));
 }
 
 function judge(facts: Facts, member: string): ReplicaCandidate {

@@ -1,8 +1,10 @@
 /** What goes on beside the rules, whatever they say: leases, publication, slots, fresh views, the guard. */
-import { guardDeadline } from './act.ts';
+import { guardDeadline, isFresh } from './act.ts';
 import type { Effect } from './effects.ts';
 import type { Facts } from './facts.ts';
+import { signsOfLife } from './heartbeat.ts';
 import { type Lease, renewalDueAt } from './lease.ts';
+import type { Instant } from './model.ts';
 import { differsInKind, differsInPosition, memberRecord, positionsEveryMs, statusRecord } from './publish.ts';
 import { slotChanges } from './slots.ts';
 import type { State } from './state.ts';
@@ -32,8 +34,10 @@ export function chores(facts: Facts): Chores {
   state = endLeases({ ...now, state }, effects);
   state = keepMemberLease({ ...now, state }, effects);
   state = keepLeaderLease({ ...now, state }, effects);
+  state = leaseAhead({ ...now, state }, effects);
   state = tell({ ...now, state }, effects);
   state = keepSlots({ ...now, state }, effects);
+  state = signsOfLife({ ...now, state }, effects);
   return { state, effects };
 }
 
@@ -48,20 +52,34 @@ export function guard(facts: Facts): Chores {
 export function inspectionEveryMs(facts: Facts): number | undefined {
   const { state, instance, holder, rule, now } = facts;
   if (facts.iHold && state.lastRule.name === 'switchover-look') return 0;
+  if (facts.tightening?.markLsn !== undefined && state.job === undefined) return 20;
+  if (facts.iHold && instance === 'primary' && rule?.mode === 'sync') return senderLookMs(facts);
   if (instance !== 'replica' || state.job !== undefined || rule === undefined) return undefined;
   if (holder === undefined) return facts.keyAbsentMs < eagerMs ? 30 : undefined;
+  if (facts.isRevoked) return state.ruleSince + eagerMs > now ? 50 : undefined;
   const streams = facts.running?.replicationState === 'streaming';
   return !streams && state.ruleSince + eagerMs > now ? 100 : undefined;
+}
+
+/** A lost sync standby is noticed within the failure timeout, also when only its PostgreSQL is gone. */
+function senderLookMs(facts: Facts): number {
+  return Math.min(Math.max(facts.settings.failureTimeoutMs / 4, 100), 1000);
 }
 
 function lookAgain(facts: Facts, effects: Effect[]): State {
   const { state, now } = facts;
   const everyMs = inspectionEveryMs(facts);
   const again = state.inspectionAskedAt <= state.wishSeenAt ? state.wishSeenAt : state.inspectionAskedAt + 1000;
-  const asked = everyMs === 0 ? again : Math.max(state.seenAt, state.inspectionAskedAt);
+  const asked = everyMs === 0 ? again : lastLook(state);
   if (everyMs === undefined || now < asked + everyMs) return state;
   effects.push({ kind: 'inspect' });
   return { ...state, inspectionAskedAt: now };
+}
+
+/** What was seen before the key became free says little of now. */
+function lastLook({ seenAt, inspectionAskedAt, keyAbsentSince }: State): Instant {
+  const last = Math.max(seenAt, inspectionAskedAt);
+  return keyAbsentSince !== undefined && last < keyAbsentSince ? -Infinity : last;
 }
 
 function readAnew(facts: Facts, effects: Effect[]): State {
@@ -107,6 +125,20 @@ function keepLeaderLease(facts: Facts, effects: Effect[]): State {
   return renewWhenDue(facts, leaderLease, 'leaderLeaseBusyUntil', effects);
 }
 
+/** Who is about to take the key has its lease ready: one round trip less while nobody writes. */
+function leaseAhead(facts: Facts, effects: Effect[]): State {
+  const { state, now, settings, self } = facts;
+  const wish = facts.view?.failover?.value;
+  const isNamed = wish?.candidate === self && wish.refused === undefined;
+  const isNext = isNamed || facts.rule?.handover?.to === self || (facts.isRevoked && state.job?.job.kind === 'sever');
+  if (!isNext || facts.holder === self || facts.instance !== 'replica' || facts.paused) return state;
+  if (state.ruleTransaction !== undefined || state.dcs.kind !== 'connected') return state;
+  if (state.leaderLeaseBusyUntil !== undefined && now < state.leaderLeaseBusyUntil) return state;
+  if (isFresh(state, settings.ttlMs, now)) return state;
+  effects.push({ kind: 'grant-lease', purpose: 'leader', ttlMs: settings.ttlMs });
+  return { ...state, leaderLeaseBusyUntil: now + leaseRequestMs };
+}
+
 function renewWhenDue(
   facts: Facts,
   lease: Lease,
@@ -126,11 +158,16 @@ function tell(facts: Facts, effects: Effect[]): State {
   if (otherAgentLives(facts)) return state;
   const record = memberRecord(facts);
   const told = view.members.get(facts.self);
-  const isNew = told === undefined || told.leaseId !== state.memberLease.leaseId || differsInKind(told.value, record);
+  const decided = state.decisions === state.decisionsTold ? undefined : state.decisions;
+  const isNew =
+    told === undefined ||
+    told.leaseId !== state.memberLease.leaseId ||
+    differsInKind(told.value, record) ||
+    decided !== undefined;
   const moved =
     told !== undefined && differsInPosition(told.value, record) && now >= state.publishedAt + positionsEveryMs;
   if (!isNew && !moved) return state;
-  const transaction = publish(view, facts.self, record, state.memberLease.leaseId, statusRecord(facts));
+  const transaction = publish(view, facts.self, record, state.memberLease.leaseId, statusRecord(facts), decided);
   const id = state.nextId;
   effects.push({ kind: 'transact', id, transaction });
   return { ...state, nextId: id + 1, publication: { id, transaction, sentAt: now } };

@@ -17,6 +17,7 @@ import type {
   StatusRecord,
   TermEntry,
 } from './model.ts';
+import type { DecisionEvent, Heartbeat } from './signs.ts';
 
 /** One thing asked of the world. */
 export type Effect =
@@ -33,6 +34,25 @@ export type Effect =
   | { readonly kind: 'job'; readonly id: number; readonly job: Job }
   /** The guard stops the instance at `until`, whatever the agent does; undefined disarms it. */
   | { readonly kind: 'guard'; readonly until: Instant | undefined }
+  /** Tell another member that I live; its answer is the event `heard`. No answer is no event. */
+  | { readonly kind: 'heartbeat'; readonly member: string; readonly apiUrl: string; readonly heartbeat: Heartbeat }
+  /** The holder's sign of life through the DCS, for all who watch it. Nothing comes back. */
+  | { readonly kind: 'beat'; readonly term: number }
+  /** Does a postmaster answer there? Within `timeoutMs`; the event is `probed`. */
+  | { readonly kind: 'probe'; readonly endpoint: Endpoint; readonly timeoutMs: number }
+  /** Commit something with synchronous_commit = on, and wait for it; not a job: others go on meanwhile. The event is `gate`. */
+  | { readonly kind: 'gate'; readonly mark: string }
+  /** May I go on without the DCS? The event is `failsafe-answered`. */
+  | {
+      readonly kind: 'ask-failsafe';
+      readonly member: string;
+      readonly apiUrl: string;
+      readonly term: number;
+      readonly number: number;
+      /** For how long the promise is to bind: what the asker counts on. */
+      readonly ttlMs: number;
+      readonly timeoutMs: number;
+    }
   | { readonly kind: 'change-slots'; readonly create: readonly SlotWish[]; readonly drop: readonly string[] }
   | { readonly kind: 'answer'; readonly requestId: string; readonly answer: Answer };
 
@@ -64,13 +84,33 @@ export type Job =
       readonly as: 'primary' | 'replica';
       readonly upstream: Endpoint | undefined;
       readonly settings: Settings;
+      /** As it is to stand in PostgreSQL's configuration. */
+      readonly synchronousStandbyNames: string;
     }
   /** Ends when no process of the instance is left. */
   | { readonly kind: 'stop'; readonly mode: 'fast' | 'immediate' }
   /** Ends when the instance is writable. */
   | { readonly kind: 'promote' }
   /** Write the configuration, and reload it. */
-  | { readonly kind: 'configure'; readonly upstream: Endpoint | undefined; readonly settings: Settings }
+  | {
+      readonly kind: 'configure';
+      readonly upstream: Endpoint | undefined;
+      readonly settings: Settings;
+      readonly synchronousStandbyNames: string;
+      /**
+       * Ends when the setting of synchronous_standby_names is in force as far as this side can prove it: a new session
+       * sees it and WAL was written after that (its position is the outcome's `lsn`); `from-none`: the checkpointer
+       * has seen it too (a checkpoint), since it decides whether commits wait at all.
+       */
+      readonly prove: 'nothing' | 'in-force' | 'from-none';
+    }
+  /**
+   * Cut the WAL stream, and prove it: primary_conninfo and restore_command are empty in PostgreSQL's own files, the
+   * startup process has read them, and no WAL receiver is left. Fails where that cannot be proven in time.
+   */
+  | { readonly kind: 'sever' }
+  /** End the WAL senders of these members. */
+  | { readonly kind: 'end-senders'; readonly members: readonly string[] }
   /** Create the roles that replication and rewind need, after initdb. */
   | { readonly kind: 'provision' }
   | { readonly kind: 'checkpoint' }
@@ -106,7 +146,8 @@ export type Write =
   | { readonly key: 'status'; readonly value: StatusRecord }
   | { readonly key: 'failover'; readonly value: FailoverRequest | undefined }
   | { readonly key: 'member'; readonly member: string; readonly value: MemberRecord; readonly leaseId: string }
-  | { readonly key: 'revoke'; readonly member: string; readonly value: Revocation };
+  | { readonly key: 'revoke'; readonly member: string; readonly value: Revocation }
+  | { readonly key: 'events'; readonly member: string; readonly value: readonly DecisionEvent[] };
 
 /** Patroni's `history`: timeline `timeline` ended at `lsn`, `leader` made the next one. */
 export interface HistoryRow {
@@ -121,6 +162,7 @@ export interface HistoryRow {
 export function keyOf(write: Write): string {
   if (write.key === 'member') return memberKey(write.member);
   if (write.key === 'revoke') return revokeKey(write.member);
+  if (write.key === 'events') return `events/${write.member}`;
   return write.key;
 }
 

@@ -1,7 +1,7 @@
 /** Who takes a free leader key in asynchronous mode: who may stand, who is best, how long the others are waited for. */
 import { formatLsn, lagBytes } from './lsn.ts';
 import type { ClusterView, MemberRecord, Position, Settings } from './model.ts';
-import { comparePositions } from './position.ts';
+import { commonLsn, comparable, comparePositions } from './position.ts';
 
 /** How long the positions of members that look alive are waited for. */
 export const electionWaitMs = 500;
@@ -20,8 +20,8 @@ export function rankCandidates(candidates: readonly Candidate[]): readonly Candi
 }
 
 /** May this member ever be made primary? */
-export function isEligible(record: MemberRecord): boolean {
-  return !record.tags.noFailover && record.tags.failoverPriority > 0;
+export function isEligible(record: MemberRecord | undefined): record is MemberRecord {
+  return record !== undefined && !record.tags.witness && !record.tags.noFailover && record.tags.failoverPriority > 0;
 }
 
 /** The members whose positions of the current term are known and which are alive, best first. */
@@ -32,7 +32,7 @@ export function candidatesOf(view: ClusterView): readonly Candidate[] {
   for (const [member, { value: record }] of view.members) {
     const revocation = view.revocations.get(member)?.value;
     if (revocation?.term !== rule.term || !isEligible(record) || !rule.failsafe.includes(member)) continue;
-    const { originTerm, lsn } = revocation;
+    const { originTerm, lsn } = comparable(view.terms?.value ?? [], revocation);
     candidates.push({ member, originTerm, lsn, failoverPriority: record.tags.failoverPriority });
   }
   return rankCandidates(candidates);
@@ -55,7 +55,9 @@ export function awaitedMembers(view: ClusterView, self: string): readonly string
 export function tooFarBehind(view: ClusterView, position: Position, settings: Settings): string | undefined {
   const last = view.status?.value.lsn;
   if (last === undefined) return undefined;
-  const lag = lagBytes(last, position.lsn);
+  const common = commonLsn(view.terms?.value ?? [], position);
+  if (common === undefined) return 'nothing on record says where its WAL left the history of the cluster';
+  const lag = lagBytes(last, common);
   if (lag <= settings.maximumLagOnFailoverBytes) return undefined;
-  return `at ${formatLsn(position.lsn)} it is ${lag} bytes behind the last primary's ${formatLsn(last)}; maximum_lag_on_failover is ${settings.maximumLagOnFailoverBytes}`;
+  return `at ${formatLsn(common)} it is ${lag} bytes behind the last primary's ${formatLsn(last)}; maximum_lag_on_failover is ${settings.maximumLagOnFailoverBytes}`;
 }

@@ -1,11 +1,19 @@
 /** Everything that can happen to a member: the input of `step`. */
 import type { LeasePurpose } from './effects.ts';
+import type { Lsn } from './lsn.ts';
 import type { ClusterView, Durable, Instant, PostgresStatus, Progress } from './model.ts';
+import type { Heartbeat } from './signs.ts';
 
 /** One thing that the core is told. */
 export type Event =
   /** The agent began. `armedUntil`: the deadline that an earlier agent left with the guard. */
-  | { readonly kind: 'started'; readonly durable: Durable | undefined; readonly armedUntil: Instant | undefined }
+  | {
+      readonly kind: 'started';
+      readonly durable: Durable | undefined;
+      readonly armedUntil: Instant | undefined;
+      /** Of the running kernel: instants of another boot mean nothing. */
+      readonly bootId: string;
+    }
   /** The clock reached `wakeAt`. */
   | { readonly kind: 'tick' }
   /** All keys, as they were at some moment after `askedAt`. */
@@ -50,6 +58,32 @@ export type Event =
       readonly status: PostgresStatus;
       readonly at: string;
     }
+  /** A member's own agent was heard: its heartbeat came, or it answered mine. */
+  | { readonly kind: 'heard'; readonly heartbeat: Heartbeat }
+  /** A heartbeat of the holder came through the DCS. */
+  | { readonly kind: 'alive'; readonly member: string; readonly term: number }
+  /** A connection to a member's PostgreSQL was tried; `answered`: a postmaster spoke, whatever it said. */
+  | { readonly kind: 'probed'; readonly member: string; readonly askedAt: Instant; readonly answered: boolean }
+  /** A commit has waited for its sync standbys, and returned. `mark` as it was asked for. */
+  | { readonly kind: 'gate'; readonly mark: string; readonly outcome: JobOutcome }
+  /** The holder cannot reach the DCS and asks whether it may go on. */
+  | {
+      readonly kind: 'failsafe-asked';
+      readonly requestId: string;
+      readonly from: string;
+      readonly term: number;
+      readonly number: number;
+      readonly ttlMs: number;
+    }
+  /** What a member said to my question, or that it did not. */
+  | {
+      readonly kind: 'failsafe-answered';
+      readonly member: string;
+      readonly term: number;
+      readonly sentAt: Instant;
+      readonly accepted: boolean;
+      readonly because: string;
+    }
   | { readonly kind: 'operator'; readonly requestId: string; readonly request: OperatorRequest };
 
 /** What became of a transaction, as far as this host can know. */
@@ -64,7 +98,11 @@ export type TransactionOutcome =
 
 /** What became of a job; `error` is for people, nothing is decided on its words. */
 export type JobOutcome =
-  | { readonly ok: true }
+  | {
+      readonly ok: true;
+      /** Of a `configure` that was to be proven: WAL from here on was written under the new setting. */
+      readonly lsn?: Lsn;
+    }
   | {
       readonly ok: false;
       readonly error: string;
@@ -75,7 +113,7 @@ export type JobOutcome =
 /** What people ask a member for, through the REST API or by a signal. */
 export type OperatorRequest =
   | { readonly kind: 'switchover'; readonly leader: string | undefined; readonly candidate: string | undefined }
-  | { readonly kind: 'failover'; readonly candidate: string }
+  | { readonly kind: 'failover'; readonly candidate: string; readonly allowDataLoss: boolean }
   | {
       readonly kind: 'restart';
       readonly role: 'primary' | 'replica' | undefined;

@@ -1,6 +1,7 @@
 /** What the rules judge by: derived from the state at one moment, never stored. */
 import type { Job } from './effects.ts';
-import { deadlineOf } from './lease.ts';
+import { writeDeadline } from './failsafe.ts';
+import { type Lsn, lsnZero } from './lsn.ts';
 import type {
   ClusterView,
   Endpoint,
@@ -12,9 +13,10 @@ import type {
   Settings,
   TermEntry,
 } from './model.ts';
-import { lsnOf } from './position.ts';
+import { comparable, lsnOf } from './position.ts';
 import type { State } from './state.ts';
-import { originFromHistory } from './term-tree.ts';
+import { standingTightening, type Tightening } from './sync-standbys.ts';
+import { entryOf, originFromHistory } from './term-tree.ts';
 
 /** What the instance is, in one word. */
 export type InstanceKind = 'unknown' | 'empty' | 'unusable' | 'stopped' | 'starting' | 'silent' | 'primary' | 'replica';
@@ -34,7 +36,11 @@ export interface Facts {
   readonly iHold: boolean;
   /** The DCS says that I hold the key, but not on a lease that I know. */
   readonly keyOnUnknownLease: string | undefined;
-  /** Where the holder's PostgreSQL is; undefined when it is me or not known. */
+  /** I have revoked the present term: nothing is streamed from its holder. */
+  readonly isRevoked: boolean;
+  /** A change of the sync standbys that is in PostgreSQL and not yet in the DCS, if it is still wanted. */
+  readonly tightening: Tightening | undefined;
+  /** Where the holder's PostgreSQL is; undefined when it is me, not known, or revoked. */
   readonly upstream: Endpoint | undefined;
   readonly postgres: PostgresStatus | undefined;
   readonly instance: InstanceKind;
@@ -46,6 +52,8 @@ export interface Facts {
   readonly keyAbsentMs: number;
   /** The DCS is older than what this member saw of it before, or another one. */
   readonly doubt: string | undefined;
+  /** Another member has seen a later term than the DCS shows: nobody stands on its word, but whoever leads goes on. */
+  readonly hearsay: string | undefined;
   readonly foreignSystemId: string | undefined;
   readonly paused: boolean;
 }
@@ -56,7 +64,8 @@ export function factsOf(state: State, now: Instant): Facts {
   const settings = view?.config?.value ?? self.bootstrapSettings;
   const running = postgres?.instance.kind === 'running' ? postgres.instance : undefined;
   const holder = view?.leader?.value;
-  return {
+  const isRevoked = hasRevoked(state, view);
+  const facts: Facts = {
     state,
     now,
     self: self.name,
@@ -68,7 +77,9 @@ export function factsOf(state: State, now: Instant): Facts {
     iHold: holdsKey(state, now),
     keyOnUnknownLease:
       holder === self.name && view?.leader?.leaseId !== state.leaderLease?.leaseId ? view?.leader?.leaseId : undefined,
-    upstream: holder === undefined || holder === self.name ? undefined : endpointOf(view, holder),
+    isRevoked,
+    tightening: undefined,
+    upstream: holder === undefined || holder === self.name || isRevoked ? undefined : endpointOf(view, holder),
     postgres,
     instance: instanceKind(postgres),
     running,
@@ -76,9 +87,22 @@ export function factsOf(state: State, now: Instant): Facts {
     position: positionOf(state, running, view?.terms?.value ?? []),
     keyAbsentMs: state.keyAbsentSince === undefined ? 0 : now - state.keyAbsentSince,
     doubt: view === undefined ? undefined : doubtOf(state, view),
+    hearsay: view === undefined ? undefined : hearsayOf(state, view),
     foreignSystemId: foreignSystemId(view, postgres),
     paused: settings.pause,
   };
+  const tightening = standingTightening(facts);
+  return tightening === undefined ? facts : { ...facts, tightening };
+}
+
+/**
+ * By what is on my disk, or by the record in the DCS: that one counts as long as it stands, also when the disk that it
+ * was written for is gone.
+ */
+function hasRevoked({ durable, self }: State, view: ClusterView | undefined): boolean {
+  const rule = view?.rule?.value;
+  if (durable.revokedTerm !== undefined && durable.revokedTerm >= (rule?.term ?? 0)) return true;
+  return rule?.mode === 'sync' && view?.revocations.get(self.name)?.value.term === rule.term;
 }
 
 /** The DCS says so, on my lease, and by my own count it lives (or the guard is off: pause). */
@@ -87,7 +111,7 @@ export function holdsKey(state: State, now: Instant): boolean {
   if (view?.leader === undefined || leaderLease === undefined) return false;
   if (view.leader.value !== self.name || view.leader.leaseId !== leaderLease.leaseId) return false;
   if (state.abandonedLeases.includes(leaderLease.leaseId)) return false;
-  return now < deadlineOf(leaderLease) || state.durable.disarmed;
+  return now < (writeDeadline(state) ?? -Infinity) || state.durable.disarmed;
 }
 
 /** Where a member's PostgreSQL listens, from the address that it published. */
@@ -130,7 +154,14 @@ function positionOf(
   const lsn = lsnOf(running);
   if (lsn === undefined) return undefined;
   const originTerm = state.durable.originTerm ?? originFromHistory(terms, running.timeline, lsn);
-  return originTerm === undefined ? undefined : { originTerm, lsn };
+  if (isOfAnotherTerm(running, lsn, entryOf(terms, originTerm))) return undefined;
+  return originTerm === undefined ? undefined : comparable(terms, { originTerm, lsn });
+}
+
+/** WAL beyond the beginning of a timeline that is not the term's: whose it is nobody can tell yet, so it counts for nothing. */
+function isOfAnotherTerm(running: RunningInstance, lsn: Lsn, entry: TermEntry | undefined): boolean {
+  if (!running.inRecovery || entry === undefined || entry.timeline === running.timeline) return false;
+  return lsn > (running.history.at(-1)?.switchLsn ?? lsnZero);
 }
 
 /** A DCS restored from a backup, or another one, is not believed. */
@@ -138,13 +169,27 @@ function doubtOf(state: State, view: ClusterView): string | undefined {
   const { durable } = state;
   const rule = view.rule?.value;
   const seen = `this member has seen term ${durable.maxTerm}`;
-  if (durable.maxTerm === 0 || (rule !== undefined && rule.term > durable.maxTerm)) return undefined;
+  if (durable.maxTerm === 0) return undefined;
+  if (rule !== undefined && rule.term > durable.maxTerm) return undefined;
   if (durable.storeId !== undefined && durable.storeId !== view.storeId)
     return `the DCS is another one than before (${seen})`;
   if (rule === undefined) return `the DCS has no record of the cluster (${seen})`;
   if (rule.term < durable.maxTerm) return `the DCS went back in time: it is at term ${rule.term} (${seen})`;
+  if (rule.term === durable.maxTerm && durable.maxNonce !== undefined && rule.nonce !== durable.maxNonce)
+    return `the DCS went back in time: term ${rule.term} was taken a second time`;
   if (rule.number < durable.maxRuleNumber)
     return `the DCS went back in time: its rule is number ${rule.number}, this member has seen ${durable.maxRuleNumber}`;
+  return undefined;
+}
+
+/** A read that was asked for after the word came should show at least that term. */
+function hearsayOf(state: State, view: ClusterView): string | undefined {
+  const term = view.rule?.value.term;
+  if (term === undefined) return undefined;
+  for (const { at, heartbeat } of state.heard.values()) {
+    if (heartbeat.storeId === view.storeId && heartbeat.term > term && at < state.viewAskedAt)
+      return `the DCS is at term ${term}, and ${heartbeat.from} has seen term ${heartbeat.term}`;
+  }
   return undefined;
 }
 

@@ -17,9 +17,10 @@ import { act } from './act.ts';
 import { chores, guard } from './chores.ts';
 import type { Effect } from './effects.ts';
 import type { Event } from './events.ts';
-import { factsOf } from './facts.ts';
+import { type Facts, factsOf } from './facts.ts';
 import type { Instant, Self } from './model.ts';
 import { observe } from './observe.ts';
+import { noticeSleep } from './observe-peers.ts';
 import { serveRequests } from './requests.ts';
 import type { Rule } from './rules/rule.ts';
 import { decide } from './rules.ts';
@@ -38,16 +39,22 @@ export interface Step {
 
 /** `wall`: wall-clock time, for texts that people read; nothing depends on it. */
 export function step(before: State, event: Event, now: Instant, wall = ''): Step {
-  const observed = observe(before, event, now);
-  const answered = serveRequests(factsOf(observed, now));
-  const facts = factsOf(answered.state, now);
+  const observed = observe(noticeSleep(before, now), event, now);
+  const seen = factsOf(observed, now);
+  const answered = serveRequests(seen);
+  const facts = anew(seen, answered.state);
   const rule: Rule = decide(facts);
   const because = rule.because(facts);
-  const told = tellRule(answered.state, rule.name, because, now);
-  const acted = act({ ...facts, state: told }, rule.goal(facts), wall);
-  const done = chores(factsOf(acted.state, now));
-  const guarded = guard(factsOf(done.state, now));
-  const { state } = guarded;
+  const told = tellRule(facts, rule.name, because, wall);
+  // What a rule's name is changes no fact.
+  const toldFacts = { ...facts, state: told };
+  const acted = act(toldFacts, rule.goal(facts), wall);
+  const afterAct = anew(toldFacts, acted.state);
+  const done = chores(afterAct);
+  const afterChores = anew(afterAct, done.state);
+  const guarded = guard(afterChores);
+  const wake = wakeAt(anew(afterChores, guarded.state));
+  const state: State = { ...guarded.state, wakeBy: wake };
   const effects: Effect[] = [
     ...(state.durable === before.durable ? [] : [{ kind: 'persist', durable: state.durable } as const]),
     ...guarded.effects,
@@ -55,7 +62,12 @@ export function step(before: State, event: Event, now: Instant, wall = ''): Step
     ...acted.effects,
     ...done.effects,
   ];
-  return { state, effects, wakeAt: wakeAt(factsOf(state, now)), rule: rule.name, because };
+  return { state, effects, wakeAt: wake, rule: rule.name, because };
+}
+
+/** The facts of another state at the same moment. */
+function anew(facts: Facts, state: State): Facts {
+  return state === facts.state ? facts : factsOf(state, facts.now);
 }
 
 /** The state of a member whose agent has just begun. */
@@ -63,8 +75,16 @@ export function newMember(self: Self): State {
   return initialState(self);
 }
 
-function tellRule(state: State, name: string, because: string, now: Instant): State {
+/** How many decisions are kept, and rules that are none. */
+const decisionsMax = 30;
+const undecided: readonly string[] = ['inspecting', 'busy', 'awaiting-rule', 'waiting-for-the-dcs'];
+
+function tellRule({ state, now, rule }: Facts, name: string, because: string, wall: string): State {
   if (state.lastRule.name === name && state.lastRule.because === because) return state;
-  const ruleSince = state.lastRule.name === name ? state.ruleSince : now;
-  return { ...state, lastRule: { name, because }, ruleSince };
+  const told: State = { ...state, lastRule: { name, because } };
+  if (state.lastRule.name === name) return told;
+  const next: State = { ...told, ruleSince: now };
+  if (undecided.includes(name) || state.decisions.at(-1)?.rule === name) return next;
+  const decision = { at: wall, member: state.self.name, term: rule?.term ?? 0, rule: name, because };
+  return { ...next, decisions: [...state.decisions, decision].slice(-decisionsMax) };
 }

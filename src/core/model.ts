@@ -23,17 +23,18 @@ export interface Position {
 /** Whether a commit waits for standbys. */
 export type Mode = 'async' | 'sync';
 
-/** On what ground the absent key is taken. */
-export type Ground = 'retake' | 'handover' | 'asynchronous' | 'forced';
+/** On what ground the key is taken. `revoked`: in synchronous mode, on a cover of revocations. */
+export type Ground = 'retake' | 'handover' | 'asynchronous' | 'revoked' | 'forced';
 
 /**
  * A clean shutdown's end, offered to whoever has it. `lsn` is where the shutdown checkpoint's record begins:
  * a member reaches it when it has replayed past it, since that record was the last one.
  */
 export interface Handover {
+  readonly originTerm: number;
   readonly timeline: number;
   readonly lsn: Lsn;
-  /** A preference, for one `failureTimeoutMs`; absent = anyone. */
+  /** A preference, for a while; absent = anyone. */
   readonly to?: string;
 }
 
@@ -42,7 +43,6 @@ export interface Rule {
   /** Raised by every taking and re-taking of the leader key. */
   readonly term: number;
   readonly leader: string;
-  /** Of the attempt that took the key. */
   readonly nonce: string;
   readonly mode: Mode;
   /** The sync standbys S, and how many of them must flush a commit. Empty and 0 in asynchronous mode. */
@@ -53,8 +53,12 @@ export interface Rule {
   /** The holder's guard is off (pause): no automatic takeover in asynchronous mode. */
   readonly disarmed: boolean;
   readonly handover?: Handover;
+  /** Where the WAL of the member that took the key ended then: who has a part of it may follow before the term is on record. */
+  readonly base?: Position;
   /** The members that the holder knows. Who is not in it does not stand in asynchronous mode. */
   readonly failsafe: readonly string[];
+  /** The holder gave the key back itself (it did not expire): the promises of this term bind nobody any more. */
+  readonly released: boolean;
   readonly storeId: string;
 }
 
@@ -90,10 +94,10 @@ export type MemberState =
   | 'stopped'
   | 'crashed';
 
-/** Patroni's names of a member's role. */
-export type MemberRole = 'primary' | 'replica' | 'uninitialized' | 'demoted' | 'promoted';
+/** Patroni's names of a member's role; `witness` is ours. */
+export type MemberRole = 'primary' | 'replica' | 'uninitialized' | 'demoted' | 'promoted' | 'witness';
 
-/** Long work under way, for people. */
+/** Long work under way. */
 export interface Progress {
   readonly doing: 'clone' | 'rewind' | 'initdb';
   readonly doneBytes?: bigint;
@@ -106,7 +110,13 @@ export interface Tags {
   readonly noFailover: boolean;
   /** Higher wins among equal positions; 0 = never a candidate. Default 1. */
   readonly failoverPriority: number;
-  /** Every tag as configured, for readers. */
+  /** Never a sync standby. */
+  readonly noSync: boolean;
+  /** Higher is chosen first as sync standby (synchronous_mode `on`); 0 = never. Default 1. */
+  readonly syncPriority: number;
+  /** It has no PostgreSQL: it watches, and answers what it hears. */
+  readonly witness: boolean;
+  /** As configured. */
   readonly all: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -126,10 +136,12 @@ export interface MemberRecord {
   readonly replicationState?: string;
   readonly pause: boolean;
   readonly pendingRestart: readonly string[];
-  /** False from a promotion until its first checkpoint: nobody may rewind from it before (pg_rewind up to 15). */
+  /** False from a promotion until its first checkpoint: pg_rewind up to 15 cannot use it before. */
   readonly checkpointed: boolean;
   readonly serverVersion?: number;
   readonly originTerm?: number;
+  /** It may not be a sync standby now: rewound or cloned and not yet as far again, or about to be. */
+  readonly unfit: boolean;
   /** The rule that holds at the member, and why: what it does or waits for. */
   readonly rule?: string;
   readonly because?: string;
@@ -147,7 +159,9 @@ export interface FailoverRequest {
   readonly kind: 'switchover' | 'failover';
   readonly leader?: string;
   readonly candidate?: string;
-  /** Why it was not done; set by whoever took the wish back. */
+  /** The operator knows that commits may be lost, and says so. */
+  readonly allowDataLoss?: boolean;
+  /** Why it was not done. */
   readonly refused?: string;
   /** Of the operator's request, so that its asker finds the outcome. */
   readonly requestId?: string;
@@ -159,10 +173,20 @@ export interface Settings {
   readonly loopWaitMs: number;
   readonly retryTimeoutMs: number;
   readonly failureTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
   readonly maximumLagOnFailoverBytes: bigint;
   readonly primaryStartTimeoutMs: number;
   readonly pause: boolean;
-  readonly mode: Mode;
+  readonly synchronousMode: 'off' | 'on' | 'quorum';
+  /** Commits hang rather than be acknowledged by the primary alone. */
+  readonly synchronousModeStrict: boolean;
+  readonly synchronousNodeCount: number;
+  /** A replica further behind than this is not made a sync standby; undefined = no limit. */
+  readonly maximumLagOnSyncnodeBytes: bigint | undefined;
+  /** While the DCS is away the primary goes on if the members agree. */
+  readonly failsafeMode: boolean;
+  /** A candidate of higher priority gets so long to fetch what it lacks; 0 = most WAL wins, priority only among equals. */
+  readonly catchupTimeoutMs: number;
   readonly usePgRewind: boolean;
   readonly useSlots: boolean;
   /** May a data directory be replaced by a clone when pg_rewind failed, or cannot be used? */
@@ -170,13 +194,12 @@ export interface Settings {
   readonly cloneWhenDiverged: boolean;
   /** A lost member's slot is kept this long. */
   readonly memberSlotsTtlMs: number;
-  /** PostgreSQL parameters of the whole cluster. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** pg_hba lines of the whole cluster; absent = the local ones. */
+  /** Absent: each member's own. */
   readonly pgHba?: readonly string[];
 }
 
-/** A key as it was read: what a transaction compares. */
+/** A key as it was read. */
 export interface Versioned<Value> {
   readonly value: Value;
   readonly createRevision: number;
@@ -204,7 +227,7 @@ export interface ClusterView {
 
 /* ---------------------------------------------------------------- one member */
 
-/** Where a PostgreSQL instance can be reached by the other members. */
+/** Where a PostgreSQL instance can be reached. */
 export interface Endpoint {
   readonly member: string;
   readonly host: string;
@@ -231,16 +254,20 @@ export interface Durable {
   readonly storeId?: string;
   readonly maxTerm: number;
   readonly maxRuleNumber: number;
+  /** Of the taking of `maxTerm`. */
+  readonly maxNonce?: string;
   /** Of the newest WAL in the data directory. */
   readonly originTerm?: number;
-  /** The WAL here goes at least so far; gone when WAL is discarded. */
+  /** The WAL here goes at least so far. */
   readonly lastLsn?: Lsn;
   /** A promotion that was asked for: if the timeline is greater than `fromTimeline`, the newest WAL is of `term`. */
   readonly promoting?: { readonly term: number; readonly fromTimeline: number };
-  /** On what ground this member asked for the key of `term`, and from whom: for the history. */
+  /** For the history. */
   readonly takenOn?: { readonly term: number; readonly ground: Ground; readonly from: string };
   /** How this member came to write in `term`: from which term's WAL, and whether by a promotion (a new timeline). */
   readonly branch?: { readonly term: number; readonly parent?: number; readonly promoted: boolean };
+  /** A holder is followed whose term is not on record: WAL of a timeline after `fromTimeline` is of that term. */
+  readonly joining?: { readonly term: number; readonly parent: number; readonly fromTimeline: number };
   /** No checkpoint followed the last promotion yet. */
   readonly checkpointDue: boolean;
   /** The guard is off, by a record that was answered. */
@@ -248,6 +275,15 @@ export interface Durable {
   /** Since WAL was discarded: the member counts for nothing until it is as far again. */
   readonly floor?: Position | 'infinite';
   readonly rewinding: boolean;
+  /** No WAL is streamed from the holder of this term, nor of an earlier one, until the revocation is taken back. */
+  readonly revokedTerm?: number;
+  /** Neither to revoke nor to stand while the key is held in `term`: until then, on the clock of that boot. */
+  readonly promise?: {
+    readonly term: number;
+    readonly bootId: string;
+    readonly until: Instant;
+    readonly ttlMs: number;
+  };
   /** This directory was made by initdb and its identifier is not yet published: no client has written to it. */
   readonly founding: boolean;
 }
@@ -264,6 +300,8 @@ export interface WalSender {
   readonly syncPriority: number;
   readonly flushLsn: Lsn | undefined;
   readonly replayLsn: Lsn | undefined;
+  /** Since its last word. */
+  readonly replyAgeMs: number | undefined;
 }
 
 /** One row of pg_replication_slots. */
@@ -280,16 +318,14 @@ export interface ControlData {
   /** `in production`, `shut down`, `shut down in recovery`, `in archive recovery`, `in crash recovery`, `shutting down`, ... */
   readonly state: string;
   readonly timeline: number;
-  /** Where the latest checkpoint's record begins. */
   readonly checkpointLsn: Lsn;
   readonly walLogHints: boolean;
   readonly dataChecksums: boolean;
 }
 
-/** What is in the data directory, whether or not a process runs on it. */
+/** What is in the data directory. */
 export type DataDirectory =
   | { readonly kind: 'empty' }
-  /** Something is there that is not a PostgreSQL data directory, or cannot be read. */
   | { readonly kind: 'unusable'; readonly error: string }
   | {
       readonly kind: 'present';
@@ -309,9 +345,8 @@ export type Instance =
   | { readonly kind: 'silent'; readonly because: string }
   | RunningInstance;
 
-/** How the instance ended. */
+/** How the instance ended. `stopped`: an orderly end (pg_control says "shut down"); `crashed`: any other. */
 export interface InstanceExit {
-  /** `stopped`: an orderly end (pg_control says "shut down"); `crashed`: any other. */
   readonly kind: 'stopped' | 'crashed';
   readonly because: string;
 }
@@ -334,11 +369,14 @@ export interface RunningInstance {
   readonly localWalUsedUp: boolean;
   /** Replica only: `streaming`, `in archive recovery`, or undefined. */
   readonly replicationState: string | undefined;
-  /** Replica only: the member that primary_conninfo names, as the server itself reports it. */
+  /** Replica only: where primary_conninfo points, as the server itself reports it. */
   readonly upstream: { readonly host: string; readonly port: number } | undefined;
+  /** Replica only: since the WAL receiver heard its source last. */
+  readonly sourceAgeMs: number | undefined;
+  /** synchronous_standby_names, as a new session sees it. */
+  readonly synchronousStandbyNames: string;
   readonly walSenders: readonly WalSender[];
   readonly slots: readonly Slot[];
-  /** Names of changed parameters that wait for a restart. */
   readonly pendingRestart: readonly string[];
   /** Ancestors of the timeline, oldest first. */
   readonly history: readonly TimelineSwitch[];

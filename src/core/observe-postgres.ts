@@ -1,8 +1,10 @@
 /** What the instance shows, folded into the state: since when it is down, and what its WAL is worth. */
-import { type Facts, factsOf } from './facts.ts';
+import { endpointOf, type Facts, factsOf } from './facts.ts';
 import type { Durable, Instant, PostgresStatus, RunningInstance, TermEntry } from './model.ts';
-import { comparePositions, lsnOf } from './position.ts';
+import { isPastFloor, lsnOf } from './position.ts';
+import { namesUnder } from './quorum.ts';
 import type { State } from './state.ts';
+import { senderSights, sendersBehind } from './sync-standbys.ts';
 import { entryOf, isOnLine, isOnTimelineOf, lineOf } from './term-tree.ts';
 
 /** How long an instance has to run before earlier failures to start it are forgotten. */
@@ -27,7 +29,39 @@ export function observePostgres(state: State, status: PostgresStatus, now: Insta
     configuredFor: up || state.job?.job.kind === 'start' ? state.configuredFor : forgetWhenDown(state, instance.kind),
   };
   const counted = countStarts(state, next, now);
-  return withDurable(counted, now);
+  return settleWal(withReplicas(withSource(counted, now), now), now);
+}
+
+/** The instance hears its source: that is a sign of life of the holder, if it is the holder that it streams from. */
+function withSource(state: State, now: Instant): State {
+  const running = state.postgres?.instance.kind === 'running' ? state.postgres.instance : undefined;
+  if (running?.replicationState !== 'streaming' || running.sourceAgeMs === undefined) return state;
+  const source = endpointOf(state.view, state.view?.leader?.value ?? '');
+  if (source === undefined || running.upstream?.host !== source.host || running.upstream.port !== source.port)
+    return state;
+  return { ...state, sourceHeardAt: Math.max(state.sourceHeardAt ?? -Infinity, now - running.sourceAgeMs) };
+}
+
+/** What the primary's WAL senders show, and whether a tighter setting is in force by now. */
+function withReplicas(state: State, now: Instant): State {
+  const running = state.postgres?.instance.kind === 'running' ? state.postgres.instance : undefined;
+  if (running === undefined || running.inRecovery)
+    return state.senders.size === 0 && state.tightening === undefined
+      ? state
+      : { ...state, senders: new Map(), tightening: undefined };
+  const next: State = { ...state, senders: senderSights(state.senders, running, now) };
+  const { tightening } = next;
+  if (tightening?.markLsn === undefined) return next;
+  const wanted = namesUnder(tightening.to, state.self.name, true, factsOf(state, now).settings);
+  const isSet = running.synchronousStandbyNames === wanted;
+  // The look that proves it is too early to tell where the old setting ended; the next one is not.
+  if (!tightening.inForce)
+    return {
+      ...next,
+      tightening: { ...tightening, inForce: isSet && sendersBehind(running, tightening).length === 0 },
+    };
+  if (tightening.writtenLsn !== undefined || running.writtenLsn === undefined) return next;
+  return { ...next, tightening: { ...tightening, writtenLsn: running.writtenLsn } };
 }
 
 function forgetWhenDown(state: State, kind: PostgresStatus['instance']['kind']): string | undefined {
@@ -58,13 +92,28 @@ function countStarts(before: State, next: State, now: Instant): State {
 
 /* ---------------------------------------------------------------- what is remembered of the WAL */
 
-function withDurable(state: State, now: Instant): State {
-  let durable = adoptMark(state);
+/** What the WAL here is worth, by what is seen of the instance and on record. */
+export function settleWal(state: State, now: Instant): State {
+  if (state.postgres === undefined) return withoutOld(state, now);
+  let durable = adoptMark(withoutOld(state, now));
   durable = settlePromotion({ ...state, durable });
-  const facts = factsOf({ ...state, durable }, now);
-  durable = withOriginTerm(facts);
+  durable = settleJoining(factsOf({ ...state, durable }, now));
+  durable = withOriginTerm(factsOf({ ...state, durable }, now));
   durable = withoutFloor(factsOf({ ...state, durable }, now));
   return durable === state.durable ? state : { ...state, durable };
+}
+
+/**
+ * What is over: a promise that has run out (else it would begin anew with the next boot), and the founding, once the
+ * identifier of this directory is the cluster's, by whatever way that came to be known.
+ */
+function withoutOld(state: State, now: Instant): State {
+  const { promise, ...rest } = state.durable;
+  const isOver = promise !== undefined && promise.bootId === state.bootId && now >= promise.until;
+  const kept: Durable = isOver ? rest : state.durable;
+  const isFounded = kept.founding && kept.systemId !== undefined && state.view?.initialize?.value === kept.systemId;
+  if (!isOver && !isFounded) return state;
+  return { ...state, durable: isFounded ? { ...kept, founding: false } : kept };
 }
 
 /** The state speaks of another directory (or of none): of the one that is here nothing is known. */
@@ -104,6 +153,19 @@ function settlePromotion(state: State): Durable {
   return directory.standbySignal ? rest : promoted;
 }
 
+/** The holder that is followed has promoted, and its WAL is here: that is of its term, though it is not on record. */
+function settleJoining({ state, running, terms }: Facts): Durable {
+  const { joining, ...durable } = state.durable;
+  if (joining === undefined || running === undefined || !running.inRecovery) return state.durable;
+  // From the moment that a promotion was asked for, what is here is what this member's own term goes on from.
+  if (durable.promoting !== undefined) return durable;
+  if (durable.originTerm === joining.term) return durable;
+  const isRecorded = entryOf(terms, joining.term) !== undefined;
+  if (isRecorded || running.timeline <= joining.fromTimeline) return state.durable;
+  const branch = { term: joining.term, parent: joining.parent, promoted: true };
+  return { ...durable, originTerm: joining.term, branch };
+}
+
 /** A replica's newest WAL is of the term that it streams, once it is past the term's first position. */
 function withOriginTerm(facts: Facts): Durable {
   const { running, rule, terms } = facts;
@@ -119,7 +181,8 @@ function withOriginTerm(facts: Facts): Durable {
   if (lsn === undefined || lsn <= entry.switchLsn) return durable;
   // What is known to be beside the line of this term does not come onto it by a number that is the same.
   if (durable.originTerm !== undefined && !isOnLine(lineOf(terms, entry), durable.originTerm)) return durable;
-  if (!isOnTimelineOf(terms, running, entry) && !streamsFromHolder(facts, running, entry)) return durable;
+  const hasJoined = durable.joining?.term === entry.term && isOnTimelineOf(terms, running, entry);
+  if (!hasJoined && !streamsFromHolder(facts, running, entry)) return durable;
   return { ...durable, originTerm: entry.term };
 }
 
@@ -138,7 +201,7 @@ function withoutFloor(facts: Facts): Durable {
   if (durable.floor === undefined || position === undefined || running === undefined || durable.rewinding)
     return durable;
   const { floor, ...rest } = durable;
-  if (floor !== 'infinite') return comparePositions(position, floor) >= 0 ? rest : durable;
+  if (floor !== 'infinite') return isPastFloor(durable, position, facts.terms) ? rest : durable;
   const primaryLsn = view?.status?.value.lsn;
   const caughtUp =
     running.replicationState === 'streaming' && facts.holder !== undefined && facts.holder !== facts.self;

@@ -1,11 +1,23 @@
 /** Folding what happened into the state. No decisions: what follows from an event is the rules' matter. */
 
+import { joinTerm } from './branch.ts';
 import { readRequestMs } from './chores.ts';
-import type { Event, JobOutcome, TransactionOutcome } from './events.ts';
+import type { Event, TransactionOutcome } from './events.ts';
 import { type Facts, factsOf } from './facts.ts';
-import { renewed, retryLeaseAfterMs } from './lease.ts';
+import { retryLeaseAfterMs } from './lease.ts';
 import type { ClusterView, Instant } from './model.ts';
-import { observePostgres } from './observe-postgres.ts';
+import { observeJob } from './observe-jobs.ts';
+import { abandon, observeGrant, observeLeaseGone, observeRenewal } from './observe-leases.ts';
+import {
+  observeAlive,
+  observeGate,
+  observeHeard,
+  observeProbe,
+  observePromise,
+  observeQuestion,
+} from './observe-peers.ts';
+import { observePostgres, settleWal } from './observe-postgres.ts';
+import { coverOf } from './quorum.ts';
 import { acceptRequest } from './requests.ts';
 import { emptyDurable, type PendingTransaction, type State } from './state.ts';
 import { applyTransaction } from './view.ts';
@@ -13,14 +25,13 @@ import { applyTransaction } from './view.ts';
 /** How long a transaction that could not be sent, or whose fate is not known, is not tried again. */
 const transactionRetryMs = 200;
 const readRetryMs = 500;
-/** After so many failed copies the operator's wish for one is over; what the rules want goes on. */
-const reinitTries = 5;
+const revocationPauseMsMax = 30_000;
 
 /** `event` folded into the state. Nothing is decided here; a late or repeated answer is recognised by its number. */
 export function observe(state: State, event: Event, now: Instant): State {
   switch (event.kind) {
     case 'started':
-      return { ...state, durable: event.durable ?? emptyDurable(state.self.name), armedUntil: event.armedUntil };
+      return begin(state, event, now);
     case 'tick':
       return state;
     case 'dcs-read':
@@ -57,15 +68,49 @@ export function observe(state: State, event: Event, now: Instant): State {
       return state.job?.id === event.id ? { ...state, job: { ...state.job, progress: event.progress } } : state;
     case 'job-finished':
       return observeJob(state, event, now);
+    case 'heard':
+      return observeHeard(state, event, now);
+    case 'alive':
+      return observeAlive(state, event, now);
+    case 'probed':
+      return observeProbe(state, event, now);
+    case 'gate':
+      return observeGate(state, event, now);
+    case 'failsafe-asked':
+      return observeQuestion(state, event, now);
+    case 'failsafe-answered':
+      return observePromise(state, event);
     case 'operator':
       return acceptRequest(state, event.requestId, event.request, now);
   }
 }
 
+/** A promise of another boot is of a clock that is gone: it is kept for a full TTL from now. */
+function begin(state: State, event: Extract<Event, { kind: 'started' }>, now: Instant): State {
+  const { bootId, armedUntil } = event;
+  const durable = event.durable ?? emptyDurable(state.self.name);
+  const { promise } = durable;
+  const kept =
+    promise === undefined || promise.bootId === bootId ? promise : { ...promise, bootId, until: now + promise.ttlMs };
+  return {
+    ...state,
+    bootId,
+    armedUntil,
+    awakeSince: now,
+    revokedAt: durable.revokedTerm === undefined ? undefined : now,
+    durable: kept === undefined ? durable : { ...durable, promise: kept },
+  };
+}
+
 /* ---------------------------------------------------------------- the DCS */
 
 function observeView(state: State, view: ClusterView, askedAt: Instant, now: Instant): State {
-  const connected: State = { ...state, readAskedAt: undefined, dcs: { kind: 'connected' } };
+  const connected: State = {
+    ...state,
+    readAskedAt: undefined,
+    dcs: { kind: 'connected' },
+    watchedSince: state.dcs.kind === 'connected' ? state.watchedSince : now,
+  };
   const old = state.view;
   const older = old !== undefined && old.storeId === view.storeId && view.revision < old.revision;
   // A snapshot that was on its way while I learnt of something newer. One that was asked for later and still shows
@@ -101,12 +146,22 @@ function withView(state: State, view: ClusterView, now: Instant): State {
     view,
     viewKnownAt: now,
     keyAbsentSince: view.leader === undefined ? (state.keyAbsentSince ?? now) : undefined,
+    absentSince: absentIn(view, state.absentSince, now),
     failures: isNewTerm(state, view) ? withoutPromotion(state) : state.failures,
+    holderSince: isNewTerm(state, view) || view.leader?.value !== state.view?.leader?.value ? now : state.holderSince,
+    coveredSince: coverOf(view).isComplete ? (isNewTerm(state, view) ? now : (state.coveredSince ?? now)) : undefined,
+    ...(isNewTerm(state, view) ? { revokedInVain: 0, revokeAgainAt: -Infinity, catchingUp: undefined } : {}),
     abstainTerm: view.rule !== undefined && view.rule.value.term !== state.abstainTerm ? undefined : state.abstainTerm,
     wishSeenAt: view.failover?.modRevision === state.view?.failover?.modRevision ? state.wishSeenAt : now,
     switchover: view.failover?.modRevision === state.switchover?.revision ? state.switchover : undefined,
   };
-  return rememberRule(next, now);
+  return settleWal(joinTerm(rememberRule(next, now), now), now);
+}
+
+function absentIn(view: ClusterView, before: ReadonlyMap<string, Instant>, now: Instant): ReadonlyMap<string, Instant> {
+  const absent = (view.rule?.value.failsafe ?? []).filter((member) => !view.members.has(member));
+  if (absent.length === 0 && before.size === 0) return before;
+  return new Map(absent.map((member) => [member, before.get(member) ?? now]));
 }
 
 function isNewTerm(state: State, view: ClusterView): boolean {
@@ -124,9 +179,11 @@ function rememberRule(state: State, now: Instant): State {
   const facts: Facts = factsOf(state, now);
   if (rule === undefined || facts.doubt !== undefined || state.view === undefined) return state;
   const { durable, view } = state;
-  if (durable.storeId === view.storeId && durable.maxTerm === rule.term && durable.maxRuleNumber === rule.number)
+  const { storeId } = view;
+  const { term: maxTerm, number: maxRuleNumber, nonce: maxNonce } = rule;
+  if (durable.storeId === storeId && durable.maxTerm === maxTerm && durable.maxRuleNumber === maxRuleNumber)
     return state;
-  return { ...state, durable: { ...durable, storeId: view.storeId, maxTerm: rule.term, maxRuleNumber: rule.number } };
+  return { ...state, durable: { ...durable, storeId, maxTerm, maxRuleNumber, maxNonce } };
 }
 
 function observeAnswer(state: State, id: number, outcome: TransactionOutcome, now: Instant): State {
@@ -156,8 +213,14 @@ function settle(
       );
     case 'refused':
       return retryAt === 'publicationRetryAt'
-        ? publicationRefused(state, now)
-        : { ...state, viewNeededSince: now, [retryAt]: now };
+        ? { ...publicationRefused(state, now), decisionsTold: [] }
+        : {
+            ...state,
+            viewNeededSince: now,
+            refusedInARow: state.refusedInARow + 1,
+            [retryAt]:
+              now + (state.refusedInARow === 0 ? 0 : Math.min(10 * 2 ** state.refusedInARow, transactionRetryMs)),
+          };
     case 'not-sent':
       return { ...state, [retryAt]: now + transactionRetryMs };
     case 'unanswered':
@@ -169,11 +232,24 @@ function settle(
         [retryAt]: now + transactionRetryMs,
         // A wish that may be in the DCS is not written twice: at worst its asker learns that its fate is not known.
         requests: wishWritten(state, pending),
+        decisionsTold: retryAt === 'publicationRetryAt' ? [] : state.decisionsTold,
+        ...unsettledBy(state, pending, now),
         ...(pending.leaseId === undefined
           ? {}
           : { abandonedLeases: abandon(state, pending.leaseId), leasesToEnd: [...state.leasesToEnd, pending.leaseId] }),
       };
   }
+}
+
+/** What may still land: PostgreSQL is not loosened, and nobody is promised anything, before it is settled. */
+function unsettledBy(state: State, pending: PendingTransaction, now: Instant): Partial<State> {
+  const changesRule = pending.transaction.write.some((write) => write.key === 'rule');
+  const isTaking = changesRule && pending.transaction.write.some((write) => write.key === 'leader');
+  const { ttlMs } = state.view?.config?.value ?? state.self.bootstrapSettings;
+  return {
+    ruleUnsettled: state.ruleUnsettled || changesRule,
+    takeUnsettledUntil: isTaking ? now + ttlMs : state.takeUnsettledUntil,
+  };
 }
 
 /** Most likely my lease is dead, though nobody told me: it is renewed at once, which tells. */
@@ -192,12 +268,19 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
   const published = transaction.write.some((write) => write.key === 'member');
   const identified = transaction.write.find((write) => write.key === 'initialize');
   const ruled = transaction.write.find((write) => write.key === 'rule');
+  const revoked = transaction.write.find((write) => write.key === 'revoke');
+  const decided = transaction.write.find((write) => write.key === 'events');
   let next: State = {
     ...state,
     requests: wishWritten(state, pending),
     publishedAt: published ? now : state.publishedAt,
+    decisionsTold: decided?.value ?? state.decisionsTold,
   };
   if (ruled !== undefined && pending.leaseId !== undefined) next = { ...next, reinit: undefined };
+  if (!published) next = { ...next, refusedInARow: 0 };
+  if (ruled !== undefined) next = { ...next, forgotten: forgottenBy(state, ruled.value.failsafe) };
+  if (ruled !== undefined) next = { ...next, ruleUnsettled: false, tightening: undefined };
+  if (revoked?.value.term === 'free') next = withoutRevocation(next, now);
   // Only now is the record there that keeps others from taking over an unguarded primary.
   if (ruled?.value.disarmed === true) next = { ...next, durable: { ...next.durable, disarmed: true } };
   if (identified?.value !== undefined && identified.value !== '') {
@@ -209,165 +292,31 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
   return next;
 }
 
+/** Only now, when it is answered, may WAL be streamed again. Before the next one there is a pause, longer each time. */
+function withoutRevocation(state: State, now: Instant): State {
+  const { revokedTerm: _takenBack, ...durable } = state.durable;
+  const { failureTimeoutMs } = factsOf(state, now).settings;
+  const revokedInVain = state.revokedInVain + 1;
+  const pauseMs = Math.min(failureTimeoutMs * 2 ** (revokedInVain - 1), revocationPauseMsMax);
+  return {
+    ...state,
+    durable,
+    revokedInVain,
+    revokeAgainAt: now + pauseMs,
+    revokedAt: undefined,
+    catchingUp: undefined,
+  };
+}
+
+/** Who was absent, and is not in the list any more. One that is named again has its slot again. */
+function forgottenBy({ forgotten, absentSince }: State, failsafe: readonly string[]): readonly string[] {
+  return [...new Set([...forgotten, ...absentSince.keys()])].filter((member) => !failsafe.includes(member));
+}
+
 function wishWritten(state: State, pending: PendingTransaction): State['requests'] {
   const wish = pending.transaction.write.find((write) => write.key === 'failover')?.value;
   if (wish?.requestId === undefined) return state.requests;
   return state.requests.map((request) =>
     request.requestId === wish.requestId ? { ...request, written: true } : request,
   );
-}
-
-/* ---------------------------------------------------------------- leases */
-
-function observeGrant(state: State, event: Extract<Event, { kind: 'lease-granted' }>): State {
-  const { purpose, leaseId, ttlMs, sentAt } = event;
-  const lease = { purpose, leaseId, ttlMs, askedTtlMs: event.askedTtlMs, validFrom: sentAt };
-  return purpose === 'leader'
-    ? { ...state, leaderLease: lease, leaderLeaseBusyUntil: undefined }
-    : { ...state, memberLease: lease, memberLeaseBusyUntil: undefined };
-}
-
-function observeRenewal(state: State, event: Extract<Event, { kind: 'lease-renewed' }>): State {
-  const { purpose, leaseId, ttlMs, sentAt } = event;
-  const lease = purpose === 'leader' ? state.leaderLease : state.memberLease;
-  if (lease?.leaseId === leaseId) {
-    const next = renewed(lease, sentAt, ttlMs);
-    return purpose === 'leader'
-      ? { ...state, leaderLease: next, leaderLeaseBusyUntil: undefined }
-      : { ...state, memberLease: next, memberLeaseBusyUntil: undefined };
-  }
-  // The lease of an earlier life of this agent, asked for by the rule reclaim-key.
-  const isReclaimed =
-    purpose === 'leader' && state.view?.leader?.leaseId === leaseId && !state.abandonedLeases.includes(leaseId);
-  if (!isReclaimed) return state;
-  return {
-    ...state,
-    leaderLease: { purpose, leaseId, ttlMs, askedTtlMs: ttlMs, validFrom: sentAt },
-    leaderLeaseBusyUntil: undefined,
-  };
-}
-
-function observeLeaseGone(state: State, leaseId: string, now: Instant): State {
-  const next: State = { ...state, viewNeededSince: now };
-  if (state.memberLease?.leaseId === leaseId)
-    return { ...next, memberLease: undefined, memberLeaseBusyUntil: undefined };
-  if (state.leaderLease?.leaseId === leaseId) {
-    // The key went with it, whatever the view still says. Until the deadline passes or the key is re-taken, the
-    // deadline goes on counting: `armedUntil` keeps it.
-    return {
-      ...next,
-      leaderLease: undefined,
-      leaderLeaseBusyUntil: undefined,
-      abandonedLeases: abandon(state, leaseId),
-    };
-  }
-  return { ...next, leaderLeaseBusyUntil: undefined };
-}
-
-/** Only the newest matter: a key on an older one has long expired. */
-export function abandon(state: State, leaseId: string): readonly string[] {
-  return [...state.abandonedLeases.filter((one) => one !== leaseId), leaseId].slice(-8);
-}
-
-/* ---------------------------------------------------------------- jobs */
-
-/** Failed jobs are tried again after 0.5 s, then twice as long each time, at most a minute. */
-function retryDelayMs(count: number): number {
-  return Math.min(500 * 2 ** (count - 1), 60_000);
-}
-
-function observeJob(state: State, event: Extract<Event, { kind: 'job-finished' }>, now: Instant): State {
-  const running = state.job;
-  if (running?.id !== event.id) return observePostgres(state, event.status, now);
-  const { job } = running;
-  const failures = withOutcome(state, job.kind, event.outcome, now);
-  const next: State = { ...state, job: undefined, failures };
-  const changed = event.outcome.ok
-    ? afterSuccess(next, running, event.status)
-    : afterFailure(next, running.job.kind, event.outcome);
-  return observePostgres(changed, event.status, now);
-}
-
-function withOutcome(state: State, kind: RunningKind, outcome: JobOutcome, now: Instant): State['failures'] {
-  const failures = new Map(state.failures);
-  if (outcome.ok) {
-    if (kind !== 'start') failures.delete(kind);
-    if (kind === 'clone') failures.delete('rewind');
-    return failures;
-  }
-  const count = (failures.get(kind)?.count ?? 0) + 1;
-  failures.set(kind, { count, retryAt: now + retryDelayMs(count), error: outcome.error });
-  return failures;
-}
-
-type RunningKind = NonNullable<State['job']>['job']['kind'];
-
-function afterSuccess(state: State, running: NonNullable<State['job']>, status: NonNullable<State['postgres']>): State {
-  const { job } = running;
-  const { floor: _floor, lastLsn: _lsn, ...rest } = state.durable;
-  const mark =
-    status.directory.kind === 'present'
-      ? { dirMark: status.directory.mark, systemId: status.directory.control.systemId }
-      : {};
-  switch (job.kind) {
-    case 'promote':
-      return state;
-    case 'checkpoint':
-      return {
-        ...state,
-        durable: { ...state.durable, checkpointDue: false },
-        switchover: state.switchover && { ...state.switchover, phase: 'stop' },
-      };
-    case 'stop':
-      return {
-        ...state,
-        stoppedByUs: true,
-        switchover: state.switchover && { ...state.switchover, phase: isShutDown(status) ? 'release' : 'failed' },
-        restart: state.restart?.phase === 'stop' ? { ...state.restart, phase: 'start' } : state.restart,
-      };
-    case 'initdb':
-      return { ...state, durable: { ...rest, ...mark, rewinding: false } };
-    case 'set-aside':
-      return { ...state, durable: { ...rest, founding: false } };
-    case 'rewind':
-      return { ...state, durable: { ...rest, ...withOrigin(running), ...floorOf(state), rewinding: false } };
-    case 'clone':
-      return {
-        ...state,
-        reinit: undefined,
-        durable: { ...rest, ...mark, ...withOrigin(running), rewinding: false, founding: false, floor: 'infinite' },
-      };
-    case 'provision':
-      return { ...state, provisioned: true };
-    case 'start':
-    case 'configure':
-      return state;
-  }
-}
-
-function floorOf(state: State): { floor?: NonNullable<State['durable']['floor']> } {
-  return state.durable.floor === undefined ? {} : { floor: state.durable.floor };
-}
-
-function isShutDown(status: NonNullable<State['postgres']>): boolean {
-  return status.directory.kind === 'present' && status.directory.control.state === 'shut down';
-}
-
-/** What was copied is of the term that the source was in when it began. */
-function withOrigin(running: NonNullable<State['job']>): { originTerm?: number } {
-  return running.term === undefined ? {} : { originTerm: running.term };
-}
-
-function afterFailure(state: State, kind: RunningKind, outcome: Extract<JobOutcome, { ok: false }>): State {
-  switch (kind) {
-    case 'checkpoint':
-    case 'stop':
-      return { ...state, switchover: undefined };
-    case 'clone':
-      return (state.failures.get('clone')?.count ?? 0) >= reinitTries ? { ...state, reinit: undefined } : state;
-    case 'rewind':
-      return outcome.untouched === true ? { ...state, durable: { ...state.durable, rewinding: false } } : state;
-    default:
-      return state;
-  }
 }

@@ -21,6 +21,7 @@ export function memberRecord(facts: Facts): MemberRecord {
     pause: facts.paused,
     pendingRestart: running?.pendingRestart ?? [],
     checkpointed: !state.durable.checkpointDue,
+    unfit: state.durable.floor !== undefined || state.durable.rewinding || state.reinit !== undefined,
     rule: state.lastRule.name,
     because: state.lastRule.because,
     ...(running === undefined ? {} : { timeline: running.timeline, serverVersion: running.serverVersion }),
@@ -34,12 +35,15 @@ export function memberRecord(facts: Facts): MemberRecord {
 }
 
 function memberRole(facts: Facts): MemberRole {
+  if (facts.state.self.tags.witness) return 'witness';
   if (facts.instance === 'empty' || facts.instance === 'unusable' || facts.instance === 'unknown')
     return 'uninitialized';
   return facts.instance === 'primary' && facts.iHold ? 'primary' : 'replica';
 }
 
 function memberState(facts: Facts): MemberState {
+  // Of a witness its agent is all that can run.
+  if (facts.state.self.tags.witness) return 'running';
   const { job, failures } = facts.state;
   switch (job?.job.kind) {
     case 'initdb':
@@ -84,9 +88,42 @@ export function statusRecord(facts: Facts): StatusRecord | undefined {
   return { lsn: running.writtenLsn, slots };
 }
 
+/** How a field is compared; those that move all the time may wait for their turn. */
+const fields: Readonly<Record<keyof MemberRecord, 'plain' | 'deep' | 'moving'>> = {
+  connUrl: 'plain',
+  apiUrl: 'plain',
+  state: 'plain',
+  role: 'plain',
+  version: 'plain',
+  tags: 'deep',
+  timeline: 'plain',
+  lsn: 'moving',
+  receivedLsn: 'moving',
+  replayedLsn: 'moving',
+  replicationState: 'plain',
+  pause: 'plain',
+  pendingRestart: 'deep',
+  checkpointed: 'plain',
+  serverVersion: 'plain',
+  originTerm: 'plain',
+  unfit: 'plain',
+  rule: 'plain',
+  because: 'plain',
+  progress: 'moving',
+};
+const plainFields = fieldsOf('plain');
+const deepFields = fieldsOf('deep');
+
+function fieldsOf(kind: 'plain' | 'deep'): readonly (keyof MemberRecord)[] {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the table above
+  const names = Object.keys(fields) as (keyof MemberRecord)[];
+  return names.filter((name) => fields[name] === kind);
+}
+
 /** Whether anything but positions differs: that is told at once. */
 export function differsInKind(a: MemberRecord, b: MemberRecord): boolean {
-  return kindText(a) !== kindText(b);
+  for (const name of plainFields) if (a[name] !== b[name]) return true;
+  return a.progress?.doing !== b.progress?.doing || deepFields.some((name) => !isSame(a[name], b[name]));
 }
 
 /** In what changes all the time: such a change may wait for its turn. */
@@ -99,11 +136,10 @@ export function differsInPosition(a: MemberRecord, b: MemberRecord): boolean {
   );
 }
 
-function kindText(record: MemberRecord): string {
-  const { lsn: _lsn, receivedLsn: _received, replayedLsn: _replayed, progress, because, rule, ...rest } = record;
-  return JSON.stringify([sorted(rest), sorted(rest.tags.all), progress?.doing ?? null, rule ?? null, because ?? null]);
-}
-
-function sorted(value: object): unknown {
-  return Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => Object.hasOwn(b, key) && isSame(Reflect.get(a, key), Reflect.get(b, key)));
 }

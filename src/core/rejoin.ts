@@ -5,7 +5,7 @@
 import { formatLsn, type Lsn } from './lsn.ts';
 import type { Durable, PostgresStatus, Settings, TermEntry } from './model.ts';
 import { lsnOf } from './position.ts';
-import { entryOf, forkOf, hasTwin, originFromHistory } from './term-tree.ts';
+import { entryOf, forkOf, hasTwin, lineOf, newestOf, originFromHistory } from './term-tree.ts';
 
 /** The way back, and the facts that leave no cheaper one. */
 export type RejoinPath =
@@ -71,12 +71,16 @@ function wayBack(input: RejoinInput, diverged: Divergence): RejoinPath {
 
 function divergence(durable: Durable, postgres: PostgresStatus, terms: readonly TermEntry[]): Divergence | undefined {
   const known = knownEnd(durable, postgres);
+  const stray = strayTimeline(durable, postgres, terms);
+  if (stray !== undefined) return stray;
   if (known === undefined) return twin(durable, postgres, terms);
   const originTerm = durable.originTerm ?? originFromHistory(terms, known.timeline, known.lsn);
   const fork = originTerm === undefined ? undefined : forkOf(terms, originTerm);
   if (originTerm === undefined || fork === undefined) return undefined;
   const here = `WAL of term ${originTerm} up to ${formatLsn(known.lsn)} is here`;
-  const sameTimelineNumber = hasTwin(terms, originTerm, known.timeline);
+  // The control file of a stopped instance may be behind its WAL: the timeline that its term made counts too.
+  const own = entryOf(terms, originTerm)?.timeline ?? known.timeline;
+  const sameTimelineNumber = hasTwin(terms, originTerm, known.timeline) || hasTwin(terms, originTerm, own);
   if (fork.at === undefined) {
     return { because: `${here}, and nothing on record says where it left the cluster's history`, sameTimelineNumber };
   }
@@ -103,6 +107,25 @@ function twin(durable: Durable, postgres: PostgresStatus, terms: readonly TermEn
   return {
     because: `WAL of term ${originTerm} is here, on a timeline that another term made too`,
     sameTimelineNumber: true,
+  };
+}
+
+/** Somebody promoted the instance by hand: its newest timeline is none of the cluster's. */
+function strayTimeline(
+  durable: Durable,
+  postgres: PostgresStatus,
+  terms: readonly TermEntry[],
+): Divergence | undefined {
+  const entry = entryOf(terms, durable.originTerm);
+  if (entry === undefined || durable.joining !== undefined || durable.promoting !== undefined) return undefined;
+  const { instance, directory } = postgres;
+  if (directory.kind !== 'present' || (instance.kind !== 'running' && instance.kind !== 'stopped')) return undefined;
+  const timeline = instance.kind === 'running' ? instance.timeline : directory.control.timeline;
+  const line = lineOf(terms, newestOf(terms));
+  if (timeline <= entry.timeline || line.some((one) => one.timeline === timeline)) return undefined;
+  return {
+    because: `WAL of timeline ${timeline} is here, which no term on record began`,
+    sameTimelineNumber: terms.some((one) => one.timeline === timeline),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What a member says of itself and of its cluster: the one source of the REST API and of `list`. */
 import { factsOf, holdsKey } from './facts.ts';
+import { isGateOpen } from './gate.ts';
 import type { ClusterView, Instant, MemberRecord, PostgresStatus, Self } from './model.ts';
 import { memberRecord } from './publish.ts';
 import type { State } from './state.ts';
@@ -18,7 +19,7 @@ export interface Report {
   readonly status: PostgresStatus | undefined;
   /** The leader key is mine, and by my own count its lease has not run out. */
   readonly holdsKey: boolean;
-  /** `holdsKey`, and the instance is writable: what a load balancer may send writes to. */
+  /** `holdsKey`, the instance is writable and its gate open: what a load balancer may send writes to. */
   readonly servesWrites: boolean;
   readonly paused: boolean;
   /** Nobody holds the leader key, as far as this member knows. */
@@ -39,7 +40,7 @@ export function reportOf(state: State, now: Instant): Report {
     dcs: state.dcs,
     status: state.postgres,
     holdsKey: holds,
-    servesWrites: holds && facts.instance === 'primary' && facts.foreignSystemId === undefined,
+    servesWrites: holds && facts.instance === 'primary' && facts.foreignSystemId === undefined && isGateOpen(facts),
     paused: facts.paused,
     unlocked: facts.holder === undefined,
     rule: state.lastRule.name,

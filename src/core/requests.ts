@@ -30,6 +30,7 @@ export function acceptRequest(state: State, requestId: string, request: Operator
         kind: request.kind,
         leader: request.kind === 'switchover' ? request.leader : undefined,
         candidate: request.candidate,
+        allowDataLoss: request.kind === 'failover' && request.allowDataLoss,
         formerLeader: facts.holder,
         formerTerm: facts.rule?.term ?? 0,
         written: false,
@@ -165,6 +166,7 @@ function writeWish(facts: Facts, request: PendingRequest, effects: Effect[]): St
     kind: request.kind,
     ...(request.leader === undefined ? {} : { leader: request.leader }),
     ...(request.candidate === undefined ? {} : { candidate: request.candidate }),
+    ...(request.allowDataLoss ? { allowDataLoss: true } : {}),
     requestId: request.requestId,
   };
   const transaction = setFailover(view, wish);

@@ -7,7 +7,9 @@ import { directoryRules } from './rules/directory.ts';
 import { followerRules } from './rules/follower.ts';
 import { foundingRules } from './rules/founding.ts';
 import { holderRules } from './rules/holder.ts';
+import { startFollowing } from './rules/instance.ts';
 import { operatorRules } from './rules/operator.ts';
+import { revocationRules } from './rules/revocation.ts';
 import { type Rule, wait } from './rules/rule.ts';
 import { readinessRules, safetyRules } from './rules/safety.ts';
 import { shutdownRules } from './rules/shutdown.ts';
@@ -19,8 +21,14 @@ const withoutDcsRules: readonly Rule[] = [
     name: 'serve-reads-without-dcs',
     condition: 'The DCS is away, the instance is down, and its data is of this cluster',
     does: 'start as replica',
-    when: (f) => dcsIsLost(f) && f.instance === 'stopped' && !f.iHold && !f.paused && !f.state.durable.rewinding,
-    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: f.upstream, settings: f.settings } }),
+    when: (f) =>
+      dcsIsLost(f) &&
+      f.instance === 'stopped' &&
+      !f.iHold &&
+      !f.paused &&
+      !f.state.durable.rewinding &&
+      !f.state.durable.founding,
+    goal: (f) => ({ kind: 'job', job: startFollowing(f) }),
     because: () => 'the DCS is away; as a replica the instance can at least be read',
   },
   {
@@ -34,17 +42,31 @@ const withoutDcsRules: readonly Rule[] = [
   },
 ];
 
+/** A witness has nothing to decide. */
+const witnessRules: readonly Rule[] = [
+  {
+    name: 'witness',
+    condition: 'This member is a witness',
+    does: 'wait',
+    when: (f) => f.state.self.tags.witness,
+    goal: () => wait,
+    because: () => 'it has no PostgreSQL: it listens, and tells the others whom it hears',
+  },
+];
+
 /** The sections in their order, for the documentation. */
 export const ruleSections: readonly { readonly title: string; readonly rules: readonly Rule[] }[] = [
   { title: 'Safety', rules: safetyRules },
   { title: 'The agent is to end', rules: shutdownRules },
   { title: 'Not ready to decide', rules: readinessRules },
+  { title: 'A witness', rules: witnessRules },
   { title: 'Data directories that do not fit', rules: directoryRules },
   { title: 'Without the DCS', rules: withoutDcsRules },
   { title: 'What operators ask for', rules: operatorRules },
   { title: 'Founding a cluster', rules: foundingRules },
   { title: 'The key is mine', rules: holderRules },
   { title: 'The key is free', rules: vacancyRules },
+  { title: 'Revoking, in synchronous mode', rules: revocationRules },
   { title: 'Another holds the key', rules: followerRules },
 ];
 

@@ -2,6 +2,8 @@
 import { inspectionEveryMs } from './chores.ts';
 import { electionWaitMs } from './election.ts';
 import type { Facts } from './facts.ts';
+import { failsafeEveryMs, writeDeadline } from './failsafe.ts';
+import { beatEveryMs, listens } from './heartbeat.ts';
 import { deadlineOf, renewalDueAt } from './lease.ts';
 import type { Instant } from './model.ts';
 import { positionsEveryMs } from './publish.ts';
@@ -12,6 +14,8 @@ export function wakeAt(facts: Facts): Instant {
   const moments: (Instant | undefined)[] = [
     state.armedUntil,
     state.leaderLease && deadlineOf(state.leaderLease),
+    writeDeadline(state),
+    ...synchronousMoments(facts),
     state.leaderLease && (state.leaderLeaseBusyUntil ?? renewalDueAt(state.leaderLease)),
     state.memberLease && (state.memberLeaseBusyUntil ?? renewalDueAt(state.memberLease)),
     state.leaderLeaseBusyUntil,
@@ -32,6 +36,21 @@ export function wakeAt(facts: Facts): Instant {
     (moment): moment is Instant => moment !== undefined && Number.isFinite(moment) && moment > now,
   );
   return Math.min(now + settings.loopWaitMs, ...next);
+}
+
+/** In synchronous mode silence, beats and heartbeats are looked after several times in a failure timeout. */
+function synchronousMoments(facts: Facts): readonly Instant[] {
+  if (!listens(facts)) return [];
+  const { state, now, settings } = facts;
+  return [
+    now + settings.failureTimeoutMs / 4,
+    state.heartbeatSentAt + settings.heartbeatIntervalMs,
+    state.beatSentAt + beatEveryMs(settings.failureTimeoutMs),
+    state.revokeAgainAt,
+    state.gate?.retryAt ?? -Infinity,
+    state.durable.promise?.until ?? -Infinity,
+    state.failsafeAskedAt + failsafeEveryMs(settings.ttlMs),
+  ];
 }
 
 function inspectionMoment(facts: Facts): Instant | undefined {

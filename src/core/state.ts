@@ -2,7 +2,9 @@
 import type { Answer, Job, Transaction } from './effects.ts';
 import type { Lease } from './lease.ts';
 import type { Lsn } from './lsn.ts';
-import type { ClusterView, Durable, Instant, PostgresStatus, Progress, Self } from './model.ts';
+import type { ClusterView, Durable, Instant, Position, PostgresStatus, Progress, Self } from './model.ts';
+import type { DecisionEvent, Heartbeat } from './signs.ts';
+import type { SenderSeen, Tightening } from './sync-standbys.ts';
 
 /** All of a member's memory, but for what `Durable` keeps on disk. */
 export interface State {
@@ -21,8 +23,58 @@ export interface State {
     | { readonly kind: 'never'; readonly error?: string }
     | { readonly kind: 'connected' }
     | { readonly kind: 'lost'; readonly error: string };
+  /** Members that the rule knows and that are not registered, since when. */
+  readonly absentSince: ReadonlyMap<string, Instant>;
+  /** Members that were taken out of the rule by this agent: their slots go. */
+  readonly forgotten: readonly string[];
   /** When the leader key was first seen absent; undefined while somebody holds it. */
   readonly keyAbsentSince: Instant | undefined;
+  /** Since when the present term is known. */
+  readonly holderSince: Instant;
+  /** Since when the DCS has been seen without a break. */
+  readonly watchedSince: Instant;
+  /** Since when a cover of revocations of the present term has been complete. */
+  readonly coveredSince: Instant | undefined;
+
+  readonly bootId: string;
+  /** Since when this agent has kept its appointments: what it missed while it, or its host, was frozen is no silence. */
+  readonly awakeSince: Instant;
+  /** When it wanted to be woken at the latest. */
+  readonly wakeBy: Instant;
+  /** The last sign of life of each other member's agent. */
+  readonly heard: ReadonlyMap<string, Heard>;
+  /** The holder's last heartbeat that came through the DCS. */
+  readonly alive: { readonly member: string; readonly at: Instant } | undefined;
+  /** When the instance heard its source last. */
+  readonly sourceHeardAt: Instant | undefined;
+  /** The last attempt to connect to the holder's PostgreSQL. */
+  readonly probe: Probe | undefined;
+  readonly heartbeatSentAt: Instant;
+  readonly beatSentAt: Instant;
+  /** Who promised to wait in `promisesTerm`, and when the question was sent that it answered. */
+  readonly promises: ReadonlyMap<string, Instant>;
+  readonly promisesTerm: number;
+  readonly failsafeAskedAt: Instant;
+  /** A taking of mine that was not answered may land until then. */
+  readonly takeUnsettledUntil: Instant;
+
+  /** The replicas as the primary's WAL senders show them, by name in lower case. */
+  readonly senders: ReadonlyMap<string, SenderSeen>;
+  readonly tightening: Tightening | undefined;
+  /** A change of the rule by me may still land. */
+  readonly ruleUnsettled: boolean;
+  readonly gate: { readonly mark: string; readonly passed: boolean; readonly retryAt: Instant } | undefined;
+  /** Start time of the instance whose stream is proven to be cut. */
+  readonly severed: string | undefined;
+  readonly revokedAt: Instant | undefined;
+  /** After a revocation in vain. */
+  readonly revokeAgainAt: Instant;
+  readonly revokedInVain: number;
+  /** WAL is fetched from another that has revoked, up to there. */
+  readonly catchingUp: { readonly target: Position; readonly until: Instant } | undefined;
+  /** The newest decisions, for people. */
+  readonly decisions: readonly DecisionEvent[];
+  readonly decisionsTold: readonly DecisionEvent[];
 
   readonly leaderLease: Lease | undefined;
   readonly memberLease: Lease | undefined;
@@ -40,11 +92,15 @@ export interface State {
   readonly ruleTransaction: PendingTransaction | undefined;
   readonly publication: PendingTransaction | undefined;
   readonly transactionRetryAt: Instant;
+  /** Refusals since the last one that was applied: the first is for nobody to wait on. */
+  readonly refusedInARow: number;
   readonly publicationRetryAt: Instant;
   readonly publishedAt: Instant;
   readonly announcedAt: Instant;
   /** The shutdown that was offered in the last handover: a stop is handed over once. */
   readonly offeredLsn: Lsn | undefined;
+  /** `downSince` when the key was given back last: a crash is offered once too. */
+  readonly offeredDownSince: Instant | undefined;
   readonly slotsChangedAt: Instant | undefined;
 
   readonly postgres: PostgresStatus | undefined;
@@ -65,6 +121,8 @@ export interface State {
   readonly armedUntil: Instant | undefined;
   /** The term in which this member gave the key up because it could not serve. */
   readonly abstainTerm: number | undefined;
+  /** On what ground this agent asked for the key last. */
+  readonly takenOn: Durable['takenOn'] | undefined;
   /** The roles that replication needs were created in this agent's life. */
   readonly provisioned: boolean;
   /** What the instance was last configured for; see `configurationMark`. */
@@ -85,6 +143,24 @@ export interface State {
   readonly lastRule: { readonly name: string; readonly because: string };
   /** When that rule began to hold. */
   readonly ruleSince: Instant;
+}
+
+/** A sign of life of a member's agent. */
+export interface Heard {
+  readonly at: Instant;
+  readonly heartbeat: Heartbeat;
+}
+
+/** An attempt to connect to a member's PostgreSQL. */
+export interface Probe {
+  readonly member: string;
+  readonly askedAt: Instant;
+  /** When its outcome was known. */
+  readonly at: Instant;
+  /** Undefined while it is under way. */
+  readonly answered: boolean | undefined;
+  /** When the last attempt that failed was begun. */
+  readonly failedAskedAt: Instant | undefined;
 }
 
 /** Sent, and not answered yet. */
@@ -137,6 +213,7 @@ export interface PendingRequest {
   readonly kind: 'switchover' | 'failover';
   readonly leader: string | undefined;
   readonly candidate: string | undefined;
+  readonly allowDataLoss: boolean;
   /** Who held the key when the request came. */
   readonly formerLeader: string | undefined;
   readonly formerTerm: number;
@@ -159,6 +236,34 @@ export function emptyDurable(member: string): Durable {
   };
 }
 
+/** Nothing was heard of anybody, and nothing is known of replicas. */
+const nothingHeard = {
+  bootId: '',
+  awakeSince: 0,
+  wakeBy: Infinity,
+  heard: new Map(),
+  alive: undefined,
+  sourceHeardAt: undefined,
+  probe: undefined,
+  heartbeatSentAt: -Infinity,
+  beatSentAt: -Infinity,
+  promises: new Map(),
+  promisesTerm: 0,
+  failsafeAskedAt: -Infinity,
+  takeUnsettledUntil: -Infinity,
+  senders: new Map(),
+  tightening: undefined,
+  ruleUnsettled: true,
+  gate: undefined,
+  severed: undefined,
+  revokedAt: undefined,
+  revokeAgainAt: -Infinity,
+  revokedInVain: 0,
+  catchingUp: undefined,
+  decisions: [],
+  decisionsTold: [],
+} satisfies Partial<State>;
+
 /** Nothing is known and nothing was asked for. */
 export function initialState(self: Self): State {
   return {
@@ -170,7 +275,13 @@ export function initialState(self: Self): State {
     viewNeededSince: -1,
     readAskedAt: undefined,
     dcs: { kind: 'never' },
+    absentSince: new Map(),
+    forgotten: [],
     keyAbsentSince: undefined,
+    holderSince: -1,
+    watchedSince: -1,
+    coveredSince: undefined,
+    ...nothingHeard,
     leaderLease: undefined,
     memberLease: undefined,
     leaderLeaseBusyUntil: undefined,
@@ -181,10 +292,12 @@ export function initialState(self: Self): State {
     ruleTransaction: undefined,
     publication: undefined,
     transactionRetryAt: 0,
+    refusedInARow: 0,
     publicationRetryAt: 0,
     publishedAt: -Infinity,
     announcedAt: -Infinity,
     offeredLsn: undefined,
+    offeredDownSince: undefined,
     slotsChangedAt: undefined,
     postgres: undefined,
     seenAt: -1,
@@ -197,6 +310,7 @@ export function initialState(self: Self): State {
     silentSince: undefined,
     armedUntil: undefined,
     abstainTerm: undefined,
+    takenOn: undefined,
     provisioned: false,
     configuredFor: undefined,
     wishSeenAt: -1,

@@ -12,7 +12,9 @@ export function entryOf(terms: readonly TermEntry[], term: number | undefined): 
 
 /** The newest term on record. */
 export function newestOf(terms: readonly TermEntry[]): TermEntry | undefined {
-  return terms.toSorted((a, b) => b.term - a.term)[0];
+  let newest: TermEntry | undefined;
+  for (const entry of terms) if (newest === undefined || entry.term > newest.term) newest = entry;
+  return newest;
 }
 
 /** A term and the terms that it goes on from, newest first, as far as they are on record. */
@@ -20,6 +22,25 @@ export function lineOf(terms: readonly TermEntry[], entry: TermEntry | undefined
   const line: TermEntry[] = [];
   for (let one = entry; one !== undefined && !line.includes(one); one = entryOf(terms, one.parent)) line.push(one);
   return line;
+}
+
+/**
+ * The term whose WAL this is, for comparing: a holder that re-takes its key goes on with its timeline, so all of its terms
+ * there are one. Which of them a replica has noted depends on when it was looked at last.
+ */
+export function writerTerm(terms: readonly TermEntry[], term: number): number {
+  let own = entryOf(terms, term);
+  let parent = entryOf(terms, own?.parent);
+  while (
+    own !== undefined &&
+    parent !== undefined &&
+    parent.member === own.member &&
+    parent.timeline === own.timeline
+  ) {
+    own = parent;
+    parent = entryOf(terms, own.parent);
+  }
+  return own?.term ?? term;
 }
 
 /** Whether `term` is on the line, or what its oldest term goes on from. */

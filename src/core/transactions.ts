@@ -2,7 +2,15 @@
  * The transitions of the failover protocol, each as the one transaction that makes it, under the protocol's names.
  * Every write of `rule` or `leader` compares what it was decided on; nothing is ever written unconditionally.
  */
-import { asRead, type HistoryRow, memberKey, revokeKey, type Transaction, type Write } from './effects.ts';
+import {
+  asRead,
+  type Compare,
+  type HistoryRow,
+  memberKey,
+  revokeKey,
+  type Transaction,
+  type Write,
+} from './effects.ts';
 import type {
   ClusterView,
   Durable,
@@ -10,12 +18,16 @@ import type {
   Ground,
   Handover,
   MemberRecord,
+  Position,
   Revocation,
   Rule,
   Settings,
   StatusRecord,
   TermEntry,
 } from './model.ts';
+import { coverOf } from './quorum.ts';
+import type { DecisionEvent } from './signs.ts';
+import type { SyncSet } from './sync-standbys.ts';
 
 /** Who founds a cluster, and with what. */
 export interface Founder {
@@ -34,13 +46,14 @@ export function found(view: ClusterView, founder: Founder, systemId: string): Tr
     term: Math.max(view.rule?.value.term ?? 0, founder.maxTerm) + 1,
     leader: self,
     nonce: leaseId,
-    // Synchronous mode is entered by tightening, on the proof that commits wait; never by a word in a record.
-    mode: 'async',
+    // That commits wait is never said by a word in a record, only by tightening. That nobody but me may take over is.
+    mode: settings.synchronousMode === 'off' ? 'async' : 'sync',
     syncStandbys: [],
     syncCount: 0,
     number: Math.max(view.rule?.value.number ?? 0, founder.maxRuleNumber) + 1,
     disarmed: false,
     failsafe: [self],
+    released: false,
     storeId: view.storeId,
   };
   const write: Write[] = [
@@ -66,15 +79,31 @@ export function publishSystemId(view: ClusterView, systemId: string): Transactio
   };
 }
 
+/** Who takes, and the greatest numbers that it has seen or heard of. */
+export type Seen = Pick<Durable, 'member' | 'maxTerm' | 'maxRuleNumber'>;
+
 /** Above everything that the taker has seen, also of a DCS that knew more than this one. */
-export function nextTerm(rule: Rule, seen: Durable): number {
+export function nextTerm(rule: Rule, seen: Seen): number {
   return Math.max(rule.term, seen.maxTerm) + 1;
 }
 
-/** 2: take the absent key. The lease is this attempt's own, so that giving up is revoking it. (S, k) and mode stay. */
-export function take(view: ClusterView, rule: Rule, seen: Durable, leaseId: string, ground: Ground): Transaction {
+/** How the key is taken: on which lease and ground, and how far the taker's WAL goes (a replica's: what it will go on from). */
+export interface Taker {
+  readonly leaseId: string;
+  readonly ground: Ground;
+  readonly base: Position | undefined;
+  /** The record may be older than PostgreSQL's setting: nobody else may take over on the strength of it. */
+  readonly degraded: boolean;
+}
+
+/**
+ * 2 and 3: take the key, absent or held. The lease is this attempt's own, so that giving up is revoking it. (S, k) and
+ * mode stay. On the ground of revocations each one that was counted must still be as it was seen.
+ */
+export function take(view: ClusterView, rule: Rule, seen: Seen, taker: Taker): Transaction {
   const self = seen.member;
-  const { handover: _void, ...rest } = rule;
+  const { leaseId, ground, base, degraded } = taker;
+  const { handover: _void, base: _former, ...rest } = rule;
   const term = nextTerm(rule, seen);
   const next: Rule = {
     ...rest,
@@ -84,6 +113,9 @@ export function take(view: ClusterView, rule: Rule, seen: Durable, leaseId: stri
     number: Math.max(rule.number, seen.maxRuleNumber) + 1,
     disarmed: false,
     failsafe: rule.failsafe.includes(self) ? rule.failsafe : [...rule.failsafe, self].toSorted(),
+    released: false,
+    ...(degraded ? { mode: 'sync', syncStandbys: [], syncCount: 0 } : {}),
+    ...(base === undefined ? {} : { base }),
     storeId: view.storeId,
   };
   const write: Write[] = [
@@ -93,9 +125,18 @@ export function take(view: ClusterView, rule: Rule, seen: Durable, leaseId: stri
   if (view.failover !== undefined && ground !== 'retake') write.push({ key: 'failover', value: undefined });
   return {
     name: `take (${ground})`,
-    compare: [asRead(view, 'rule'), asRead(view, 'leader'), asRead(view, 'config')],
+    compare: [
+      asRead(view, 'rule'),
+      asRead(view, 'leader'),
+      asRead(view, 'config'),
+      ...(ground === 'revoked' ? countedRevocations(view) : []),
+    ],
     write,
   };
+}
+
+function countedRevocations(view: ClusterView): readonly Compare[] {
+  return coverOf(view).counted.map(({ member, modRevision }) => ({ key: revokeKey(member), modRevision }));
 }
 
 /** 8: give the key back. No process of the instance is left. With `handover` after a clean shutdown. */
@@ -106,6 +147,7 @@ export function release(view: ClusterView, rule: Rule, handover: Handover | unde
     ...rest,
     number: rule.number + 1,
     disarmed: false,
+    released: true,
     ...(handover === undefined ? {} : { handover }),
   };
   const write: Write[] = [
@@ -130,6 +172,17 @@ export function setFailsafe(view: ClusterView, rule: Rule, failsafe: readonly st
   return changeRule(view, { ...rule, failsafe }, 'know members');
 }
 
+/** 6 and 7: another (S, k). What the order of it and of PostgreSQL's setting is, is decided by the rules. */
+export function setSync(view: ClusterView, rule: Rule, to: SyncSet, name: 'loosen' | 'tighten'): Transaction {
+  const { mode, syncStandbys, syncCount } = to;
+  return changeRule(view, { ...rule, mode, syncStandbys, syncCount }, name);
+}
+
+/** Overwrites whatever of mine may still be under way to the rule; once it is answered, nothing older can land. */
+export function settleRule(view: ClusterView, rule: Rule): Transaction {
+  return changeRule(view, rule, 'settle the rule');
+}
+
 function changeRule(view: ClusterView, rule: Rule, name: string): Transaction {
   return {
     name,
@@ -139,8 +192,8 @@ function changeRule(view: ClusterView, rule: Rule, name: string): Transaction {
 }
 
 /** The new term's row in `terms`, and Patroni's `history` derived from it. */
-export function recordTerm(view: ClusterView, entry: TermEntry): Transaction {
-  const terms = [...(view.terms?.value ?? []), entry];
+export function recordTerm(view: ClusterView, entries: readonly TermEntry[]): Transaction {
+  const terms = [...(view.terms?.value ?? []), ...entries];
   return {
     name: 'record term',
     compare: [asRead(view, 'rule'), asRead(view, 'leader'), asRead(view, 'terms')],
@@ -168,13 +221,27 @@ export function historyOf(terms: readonly TermEntry[]): readonly HistoryRow[] {
   return rows;
 }
 
-/** 4, in asynchronous mode: make my position known. The key is overwritten, never deleted. */
-export function announcePosition(view: ClusterView, self: string, revocation: Revocation): Transaction {
+/**
+ * 4: revoke, with my position; in asynchronous mode it only makes the position known. The key is overwritten, never
+ * deleted.
+ */
+export function announcePosition(view: ClusterView, rule: Rule, self: string, revocation: Revocation): Transaction {
   const modRevision = view.revocations.get(self)?.modRevision ?? 0;
   return {
-    name: 'announce position',
+    name: rule.mode === 'sync' ? 'revoke' : 'announce position',
     compare: [asRead(view, 'rule'), { key: revokeKey(self), modRevision }],
     write: [{ key: 'revoke', member: self, value: revocation }],
+  };
+}
+
+/** 5: take my revocation back. Written in any case, so that a revocation which is still under way finds another revision. */
+export function takeBack(view: ClusterView, self: string, position: Position): Transaction {
+  const before = view.revocations.get(self);
+  const value: Revocation = { ...position, term: 'free', sequence: (before?.value.sequence ?? 0) + 1 };
+  return {
+    name: 'take back',
+    compare: [asRead(view, 'rule'), { key: revokeKey(self), modRevision: before?.modRevision ?? 0 }],
+    write: [{ key: 'revoke', member: self, value }],
   };
 }
 
@@ -197,8 +264,10 @@ export function publish(
   record: MemberRecord,
   leaseId: string,
   status: StatusRecord | undefined,
+  decisions: readonly DecisionEvent[] | undefined,
 ): Transaction {
   const write: Write[] = [{ key: 'member', member: self, value: record, leaseId }];
+  if (decisions !== undefined) write.push({ key: 'events', member: self, value: decisions });
   if (status !== undefined) write.push({ key: 'status', value: status });
   return { name: `publish ${memberKey(self)}`, compare: status === undefined ? [] : [asRead(view, 'leader')], write };
 }

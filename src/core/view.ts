@@ -52,6 +52,7 @@ function applyWrite(view: Mutable<ClusterView>, write: Write, revision: number):
       view.status = stamped(view.status, write.value, revision);
       return;
     case 'history':
+    case 'events':
       return;
     default:
       throw new Error(`no such key: ${keyOf(write)}`);

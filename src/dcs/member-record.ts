@@ -31,6 +31,7 @@ const roles: Readonly<Record<string, MemberRole>> = {
   uninitialized: 'uninitialized',
   demoted: 'demoted',
   promoted: 'promoted',
+  witness: 'witness',
 };
 
 function oneOf<Value extends string>(table: Readonly<Record<string, Value>>) {
@@ -75,6 +76,7 @@ const oursSchema = z.object(
     progress: optional(progressSchema),
     server_version: optional(count),
     pending_restart: optional(z.array(text, { error: 'allowed: a list of parameter names' })),
+    unfit: optional(z.boolean({ error: 'allowed: true, false' })),
   },
   { error: 'allowed: a mapping' },
 );
@@ -116,6 +118,7 @@ export const memberSchema = z
         ? (ours?.pending_restart ?? Object.keys(found.pending_restart_reason ?? { unknown: true }))
         : [],
       checkpointed: found.checkpoint_after_promote ?? true,
+      unfit: ours?.unfit ?? false,
       ...defined({
         timeline: found.timeline,
         lsn: found.xlog_location ?? maxLsnOf(found.receive_lsn, found.replay_lsn),
@@ -131,11 +134,28 @@ export const memberSchema = z
     };
   });
 
-/** Patroni's meaning of the tags: `nofailover` wins, else `failover_priority` below 1 says the same. */
+/**
+ * Patroni's meaning of the tags: `nofailover` wins, else `failover_priority` below 1 says the same; `nosync` wins, else
+ * `sync_priority` below 1 says the same.
+ */
 function decodeTags(all: Tags['all']): Tags {
-  const noFailover = /^(true|on|yes|1)$/i.test(String(all['nofailover'] ?? ''));
-  const priority = Number(all['failover_priority'] ?? 1);
-  return { noFailover, failoverPriority: Number.isInteger(priority) ? Math.max(0, priority) : 1, all };
+  return {
+    noFailover: isSet(all, 'nofailover'),
+    failoverPriority: priorityOf(all, 'failover_priority'),
+    noSync: isSet(all, 'nosync'),
+    syncPriority: priorityOf(all, 'sync_priority'),
+    witness: isSet(all, 'witness'),
+    all,
+  };
+}
+
+function isSet(all: Tags['all'], tag: string): boolean {
+  return /^(true|on|yes|1)$/i.test(String(all[tag] ?? ''));
+}
+
+function priorityOf(all: Tags['all'], tag: string): number {
+  const priority = Number(all[tag] ?? 1);
+  return Number.isInteger(priority) ? Math.max(0, priority) : 1;
 }
 
 /** The JSON of a member; `undefined` fields are left out on printing. */
@@ -161,6 +181,7 @@ export function encodeMember(record: MemberRecord): object {
       because: record.because,
       server_version: record.serverVersion,
       pending_restart: record.pendingRestart.length > 0 ? record.pendingRestart : undefined,
+      unfit: record.unfit ? true : undefined,
       progress: record.progress && {
         doing: record.progress.doing,
         done_bytes: record.progress.doneBytes,

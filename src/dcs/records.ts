@@ -1,7 +1,7 @@
 /**
  * The only schema of the shared truth: between the core's types and the texts that are stored.
- * Keys and values are laid out as Patroni's, so that its readers understand ours and we theirs; `rule`, `terms` and
- * `revoke/` are our own.
+ * Keys and values are laid out as Patroni's, so that its readers understand ours and we theirs; `rule`, `terms`,
+ * `revoke/` and `events/` are our own.
  */
 import * as z from 'zod';
 import { type Compare, type HistoryRow, keyOf, type Transaction, type Write } from '../core/effects.ts';
@@ -18,9 +18,11 @@ import type {
   Versioned,
 } from '../core/model.ts';
 import type { Snapshot, StoredKey, StoreTransaction } from '../ports/dcs.ts';
+import { encodeDecisions } from './decisions.ts';
 import { type Decoded, decodeJson, lsnNumber, lsnText, optional } from './decode.ts';
 import { excerpt, printJson } from './json.ts';
 import { defined, encodeMember, memberSchema } from './member-record.ts';
+import { besideRule } from './patroni-keys.ts';
 import { decodeSettings, encodeSettings, rawSettingsOf } from './settings.ts';
 
 /** Keys that exist with an empty content, which counts as absent: their revisions, for compares that say "absent". */
@@ -28,7 +30,7 @@ const emptyKeys = new WeakMap<ClusterView, ReadonlyMap<string, number>>();
 
 /**
  * What the keys say. A key that cannot be read is listed in `unreadable` (with what was found and what is allowed)
- * and is else as if it were absent; keys that we do not know are passed over.
+ * and is else as if it were absent; keys that we do not know, and `events/`, are passed over.
  */
 export function decodeView(snapshot: Snapshot): ClusterView {
   const unreadable: { key: string; error: string }[] = [];
@@ -89,11 +91,14 @@ export function encodeTransaction(transaction: Transaction, view?: ClusterView):
   });
   return {
     compare: transaction.compare.map(asStored),
-    write: transaction.write.map((write) => ({
-      key: keyOf(write),
-      value: encodeWrite(write, view),
-      ...('leaseId' in write ? { leaseId: write.leaseId } : {}),
-    })),
+    write: transaction.write.flatMap((write) => [
+      {
+        key: keyOf(write),
+        value: encodeWrite(write, view),
+        ...('leaseId' in write ? { leaseId: write.leaseId } : {}),
+      },
+      ...(write.key === 'rule' ? besideRule(write.value, view) : []),
+    ]),
   };
 }
 
@@ -118,11 +123,11 @@ function encodeWrite(write: Write, view: ClusterView | undefined): string | unde
       return write.value && printJson(encodeFailover(write.value));
     case 'member':
       return printJson(encodeMember(write.value));
+    case 'events':
+      return encodeDecisions(write.value);
     case 'revoke':
-      break;
+      return printJson(encodeRevocation(write.value));
   }
-  const { term, originTerm, lsn, sequence } = write.value;
-  return printJson({ term, originTerm, lsn: formatLsn(lsn), seq: sequence });
 }
 
 function versioned<Value>(stored: StoredKey, value: Value): Versioned<Value> {
@@ -153,8 +158,8 @@ const anObject = { error: 'allowed: a mapping' };
 /* ---------------------------------------------------------------- rule */
 
 const handoverSchema = z
-  .object({ timeline: ordinal, lsn: lsnText, to: optional(name) }, anObject)
-  .transform(({ timeline, lsn, to }): Handover => ({ timeline, lsn, ...defined({ to }) }));
+  .object({ originTerm: count, timeline: ordinal, lsn: lsnText, to: optional(name) }, anObject)
+  .transform(({ to, ...same }): Handover => ({ ...same, ...defined({ to }) }));
 
 const ruleSchema = z
   .object(
@@ -168,35 +173,32 @@ const ruleSchema = z
       n: count,
       disarmed: z.boolean({ error: 'allowed: true, false' }).default(false),
       handover: optional(handoverSchema),
+      base: optional(z.object({ originTerm: count, lsn: lsnText }, anObject)),
       failsafe: names,
+      released: z.boolean({ error: 'allowed: true, false' }).default(false),
       storeId: anyText,
     },
     anObject,
   )
   .transform(
-    ({ S, k, n, handover, ...same }): Rule => ({
+    ({ S, k, n, handover, base, ...same }): Rule => ({
       ...same,
       syncStandbys: S,
       syncCount: k,
       number: n,
-      ...defined({ handover }),
+      ...defined({ handover, base }),
     }),
   );
 
 function encodeRule(rule: Rule): object {
-  const { term, leader, nonce, mode, syncStandbys, syncCount, number, disarmed, handover, failsafe, storeId } = rule;
+  const { syncStandbys, syncCount, number, handover, base, ...same } = rule;
   return {
-    term,
-    leader,
-    nonce,
-    mode,
+    ...same,
     S: syncStandbys,
     k: syncCount,
     n: number,
-    disarmed,
     handover: handover && { ...handover, lsn: formatLsn(handover.lsn) },
-    failsafe,
-    storeId,
+    base: base && { ...base, lsn: formatLsn(base.lsn) },
   };
 }
 
@@ -214,6 +216,10 @@ const revocationSchema = z
   )
   .transform(({ seq, ...same }): Revocation => ({ ...same, sequence: seq }));
 
+function encodeRevocation({ term, originTerm, lsn, sequence }: Revocation): object {
+  return { term, originTerm, lsn: formatLsn(lsn), seq: sequence };
+}
+
 const termsSchema: z.ZodType<readonly TermEntry[]> = z.array(
   z
     .object(
@@ -228,6 +234,9 @@ const termsSchema: z.ZodType<readonly TermEntry[]> = z.array(
       },
       anObject,
     )
+    .refine(({ term, parent }) => parent === undefined || parent < term, {
+      error: 'allowed: a parent that is an earlier term',
+    })
     .transform(({ parent, ...entry }): TermEntry => (parent === undefined ? entry : { ...entry, parent })),
   { error: 'allowed: a list of terms' },
 );
@@ -272,6 +281,7 @@ const failoverSchema = z.object(
           kind: optional(z.enum(['switchover', 'failover'], { error: 'allowed: switchover, failover' })),
           request_id: optional(anyText),
           refused: optional(anyText),
+          allow_data_loss: optional(z.boolean({ error: 'allowed: true, false' })),
         },
         anObject,
       ),
@@ -298,10 +308,12 @@ function decodeFailover(text: string): Decoded<FailoverRequest | undefined> {
   if (leader === undefined && candidate === undefined && refused === undefined && ours?.kind === undefined) {
     return { ok: true, value: undefined };
   }
-  return { ok: true, value: { kind, ...defined({ leader, candidate, refused, requestId }) } };
+  const allowDataLoss = ours?.allow_data_loss;
+  return { ok: true, value: { kind, ...defined({ leader, candidate, allowDataLoss, refused, requestId }) } };
 }
 
 function encodeFailover(request: FailoverRequest): object {
-  const { kind, leader, candidate, refused, requestId } = request;
-  return { leader, member: candidate, pgherd: { kind, request_id: requestId, refused } };
+  const { kind, leader, candidate, allowDataLoss, refused, requestId } = request;
+  const ours = { kind, request_id: requestId, refused, allow_data_loss: allowDataLoss };
+  return { leader, member: candidate, pgherd: ours };
 }

@@ -7,6 +7,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import type { Settings } from '../core/model.ts';
+import {
+  defaultFailureTimeoutMs,
+  defaultHeartbeatIntervalMs,
+  defaultTtlMs,
+  failureTimeoutMinS,
+  heartbeatIntervalMinS,
+  timingProblems,
+} from '../lib/timing.ts';
 import { decodeValue, type Issue, optional } from './decode.ts';
 import { isMapping } from './json.ts';
 
@@ -37,12 +45,25 @@ export function rawSettingsOf(settings: Settings): RawSettings | undefined {
 export function encodeSettings(settings: Settings, raw: RawSettings): RawSettings {
   const before = settingsSchema.safeParse(raw);
   const result: Record<string, unknown> = structuredClone(raw);
+  putChanged(result, before.success ? before.data : undefined, settings, raw);
+  // A default that follows from another field may have moved with it.
+  const after = settingsSchema.safeParse(result);
+  putChanged(result, after.success ? after.data : settings, settings, raw);
+  return result;
+}
+
+/** Writes the fields in which `settings` differ from `before`; all of them when that could not be read. */
+function putChanged(
+  result: Record<string, unknown>,
+  before: Settings | undefined,
+  settings: Settings,
+  raw: RawSettings,
+): void {
   for (const field of fields) {
-    if (before.success && isDeepStrictEqual(before.data[field.name], settings[field.name])) continue;
+    if (before !== undefined && isDeepStrictEqual(before[field.name], settings[field.name])) continue;
     put(result, field.path, field.encode(settings, raw));
     if (field.alias) put(result, field.alias, undefined);
   }
-  return result;
 }
 
 /* ---------------------------------------------------------------- values */
@@ -111,14 +132,27 @@ function flag(defaultValue: boolean) {
     });
 }
 
-const mode = z
-  .union([z.boolean(), z.string()], { error: 'allowed: off, on, quorum' })
+/** Patroni: 0 and below say "no limit". */
+const lagLimit = z
+  .union([z.literal([-1, '-1']).transform((): undefined => undefined), bytes(0n)], {
+    error: 'allowed: -1 (no limit), a whole number of bytes, or a text like 16MB',
+  })
+  .transform((found) => (found === 0n ? undefined : found));
+
+const nodeCount = z
+  .int({ error: 'allowed: a whole number of 1 or more' })
+  .min(1, { error: 'allowed: a whole number of 1 or more' })
   .nullish()
-  .transform((value, context): Settings['mode'] => {
-    if (value === null || value === undefined) return 'async';
+  .transform((found) => found ?? 1);
+
+const synchronousMode = z
+  .union([z.boolean(), z.string(), z.number()], { error: 'allowed: off, on, quorum' })
+  .nullish()
+  .transform((value, context): Settings['synchronousMode'] => {
+    if (value === null || value === undefined) return 'off';
     const word = String(value).toLowerCase();
-    if (word === 'quorum' || words[word] === true) return 'sync';
-    if (words[word] === false) return 'async';
+    if (word === 'quorum') return 'quorum';
+    if (words[word] !== undefined) return words[word] ? 'on' : 'off';
     context.issues.push({ code: 'custom', message: 'allowed: off, on, quorum', input: value });
     return z.NEVER;
   });
@@ -162,40 +196,58 @@ const postgresqlSchema = z.looseObject(
 const settingsSchema = z
   .looseObject(
     {
-      ttl: duration(10_000, 1),
+      ttl: duration(defaultTtlMs, 1),
       loop_wait: duration(10_000, 0.1),
       retry_timeout: duration(10_000, 0.1),
-      failure_timeout: duration(2000, 0.1),
+      failure_timeout: duration(undefined, failureTimeoutMinS),
+      heartbeat_interval: duration(undefined, heartbeatIntervalMinS),
+      catchup_timeout: duration(0, 0),
       maximum_lag_on_failover: bytes(1_048_576n),
       primary_start_timeout: duration(undefined, 0),
       // Patroni's name of it before version 3.
       master_start_timeout: duration(undefined, 0),
       member_slots_ttl: duration(1_800_000, 0),
-      synchronous_mode: mode,
+      synchronous_mode: synchronousMode,
+      synchronous_mode_strict: flag(false),
+      synchronous_node_count: nodeCount,
+      maximum_lag_on_syncnode: lagLimit,
+      failsafe_mode: flag(true),
       pause: flag(false),
       postgresql: postgresqlSchema.nullish().transform((found) => found ?? postgresqlSchema.parse({})),
     },
     { error: 'allowed: a mapping of settings' },
   )
-  .transform(
-    (found): Settings => ({
+  .transform((found, context): Settings => {
+    const { postgresql } = found;
+    const failureTimeoutMs = found.failure_timeout ?? defaultFailureTimeoutMs(found.ttl);
+    const heartbeatIntervalMs = found.heartbeat_interval ?? defaultHeartbeatIntervalMs(failureTimeoutMs);
+    for (const { key, text } of timingProblems({ ttlMs: found.ttl, failureTimeoutMs, heartbeatIntervalMs })) {
+      context.issues.push({ code: 'custom', message: `allowed: ${text}`, path: [key], input: found });
+    }
+    return {
       ttlMs: found.ttl,
       loopWaitMs: found.loop_wait,
       retryTimeoutMs: found.retry_timeout,
-      failureTimeoutMs: found.failure_timeout,
+      failureTimeoutMs,
+      heartbeatIntervalMs,
       maximumLagOnFailoverBytes: found.maximum_lag_on_failover,
       primaryStartTimeoutMs: found.primary_start_timeout ?? found.master_start_timeout ?? 300_000,
       pause: found.pause,
-      mode: found.synchronous_mode,
-      usePgRewind: found.postgresql.use_pg_rewind,
-      useSlots: found.postgresql.use_slots,
-      cloneWhenRewindFails: found.postgresql.remove_data_directory_on_rewind_failure,
-      cloneWhenDiverged: found.postgresql.remove_data_directory_on_diverged_timelines,
+      synchronousMode: found.synchronous_mode,
+      synchronousModeStrict: found.synchronous_mode_strict,
+      synchronousNodeCount: found.synchronous_node_count,
+      maximumLagOnSyncnodeBytes: found.maximum_lag_on_syncnode,
+      failsafeMode: found.failsafe_mode,
+      catchupTimeoutMs: found.catchup_timeout,
+      usePgRewind: postgresql.use_pg_rewind,
+      useSlots: postgresql.use_slots,
+      cloneWhenRewindFails: postgresql.remove_data_directory_on_rewind_failure,
+      cloneWhenDiverged: postgresql.remove_data_directory_on_diverged_timelines,
       memberSlotsTtlMs: found.member_slots_ttl,
-      parameters: found.postgresql.parameters,
-      ...(found.postgresql.pg_hba === undefined ? {} : { pgHba: found.postgresql.pg_hba }),
-    }),
-  );
+      parameters: postgresql.parameters,
+      ...(postgresql.pg_hba === undefined ? {} : { pgHba: postgresql.pg_hba }),
+    };
+  });
 
 type Path = readonly [string] | readonly ['postgresql', string];
 
@@ -213,6 +265,8 @@ const fields: readonly Field[] = [
   { name: 'loopWaitMs', path: ['loop_wait'], encode: (to) => to.loopWaitMs / 1000 },
   { name: 'retryTimeoutMs', path: ['retry_timeout'], encode: (to) => to.retryTimeoutMs / 1000 },
   { name: 'failureTimeoutMs', path: ['failure_timeout'], encode: (to) => to.failureTimeoutMs / 1000 },
+  { name: 'heartbeatIntervalMs', path: ['heartbeat_interval'], encode: (to) => to.heartbeatIntervalMs / 1000 },
+  { name: 'catchupTimeoutMs', path: ['catchup_timeout'], encode: (to) => to.catchupTimeoutMs / 1000 },
   {
     name: 'maximumLagOnFailoverBytes',
     path: ['maximum_lag_on_failover'],
@@ -227,7 +281,19 @@ const fields: readonly Field[] = [
   { name: 'memberSlotsTtlMs', path: ['member_slots_ttl'], encode: (to) => to.memberSlotsTtlMs / 1000 },
   // Patroni says "not paused" by leaving it out.
   { name: 'pause', path: ['pause'], encode: (to) => (to.pause ? true : undefined) },
-  { name: 'mode', path: ['synchronous_mode'], encode: (to) => (to.mode === 'sync' ? 'quorum' : false) },
+  {
+    name: 'synchronousMode',
+    path: ['synchronous_mode'],
+    encode: ({ synchronousMode: to }) => (to === 'quorum' ? to : to === 'on'),
+  },
+  { name: 'synchronousModeStrict', path: ['synchronous_mode_strict'], encode: (to) => to.synchronousModeStrict },
+  { name: 'synchronousNodeCount', path: ['synchronous_node_count'], encode: (to) => to.synchronousNodeCount },
+  {
+    name: 'maximumLagOnSyncnodeBytes',
+    path: ['maximum_lag_on_syncnode'],
+    encode: (to) => to.maximumLagOnSyncnodeBytes ?? -1,
+  },
+  { name: 'failsafeMode', path: ['failsafe_mode'], encode: (to) => to.failsafeMode },
   { name: 'usePgRewind', path: ['postgresql', 'use_pg_rewind'], encode: (to) => to.usePgRewind },
   { name: 'useSlots', path: ['postgresql', 'use_slots'], encode: (to) => to.useSlots },
   {

@@ -53,7 +53,7 @@ function configuration(folder: string, name: string, port: number, apiPort: numb
     restapi: { listen: `127.0.0.1:${apiPort}`, connect_address: `127.0.0.1:${apiPort}` },
     monitor: { uri: `postgres://pgherd@127.0.0.1:${monitorPort}/pgherd` },
     bootstrap: {
-      dcs: { postgresql: { parameters: { max_connections: 50, shared_buffers: '32MB' } } },
+      dcs: { synchronous_mode: 'quorum', postgresql: { parameters: { max_connections: 50, shared_buffers: '32MB' } } },
       initdb: [{ encoding: 'UTF8' }, { locale: 'C' }],
     },
     postgresql: {
@@ -159,10 +159,10 @@ export function leaderOf(seen: ClusterAnswer): string | undefined {
   return seen.members.find((member) => member.role === 'leader' && member.state === 'running')?.name;
 }
 
-/** One leader, and everybody else streams from it. */
+/** One leader; everybody else streams from it, and is one of those that commits may wait for. */
 export function isHealthy(seen: ClusterAnswer): boolean {
-  const streaming = seen.members.filter((member) => member.state === 'streaming').length;
-  return leaderOf(seen) !== undefined && streaming === memberNames.length - 1;
+  const standbys = seen.members.filter(({ role, state }) => role === 'quorum_standby' && state === 'streaming');
+  return leaderOf(seen) !== undefined && standbys.length === memberNames.length - 1;
 }
 
 async function freePorts(count: number): Promise<readonly number[]> {

@@ -26,7 +26,7 @@ interface Line {
 }
 
 const storyLines = 16;
-const widths = { member: 8, role: 9, state: 18, timeline: 4, lsn: 12, lag: 8 } as const;
+const widths = { member: 8, role: 15, state: 18, timeline: 4, lsn: 12, lag: 8 } as const;
 
 /** `live`: a terminal, on which the cluster is drawn again and again below the story. */
 export function createScreen(live: boolean, write: (text: string) => void): Screen {

@@ -102,12 +102,20 @@ async function connect(member: DemoMember): Promise<Session | undefined> {
   return undefined;
 }
 
-async function write(session: Session, number: number): Promise<boolean> {
+/** A commit that came back with a warning was not waited for: it is no acknowledgement. */
+async function write({ client }: Session, number: number): Promise<boolean> {
+  let warned = false;
+  const onNotice = (): void => {
+    warned = true;
+  };
+  client.on('notice', onNotice);
   try {
-    await session.client.query(`insert into ${table} (number) values ($1)`, [number]);
-    return true;
+    await client.query(`insert into ${table} (number) values ($1)`, [number]);
+    return !warned;
   } catch {
     return false;
+  } finally {
+    client.off('notice', onNotice);
   }
 }
 

@@ -1,12 +1,12 @@
-/** What a member must remember, as one JSON file that a crash leaves whole. */
-import { readFile } from 'node:fs/promises';
+/** What a member must remember, as JSON in a file that a crash leaves whole. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { formatLsn, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { Durable } from '../core/model.ts';
-import { codeOf, messageOf } from '../lib/caught.ts';
-import { makeDirectory, type Owner, writeDurably } from '../lib/durable-write.ts';
+import { messageOf } from '../lib/caught.ts';
+import { makeDirectory, type Owner } from '../lib/durable-write.ts';
 import type { DurableStore } from '../ports/host.ts';
+import { slotFile } from './slot-file.ts';
 
 /** Raised when an older pgherd could misread the file. */
 const formatVersion = 1;
@@ -22,49 +22,71 @@ const term = z.int().min(0);
 const durableForm = z.strictObject({
   format: z.literal(formatVersion),
   member: z.string().min(1),
-  systemId: z.string().optional(),
-  dirMark: z.string().optional(),
-  storeId: z.string().optional(),
+  systemId: z.string().exactOptional(),
+  dirMark: z.string().exactOptional(),
+  storeId: z.string().exactOptional(),
   maxTerm: term,
   maxRuleNumber: term,
-  originTerm: term.optional(),
-  lastLsn: lsnText.optional(),
-  promoting: z.strictObject({ term, fromTimeline: z.int().min(0) }).optional(),
+  maxNonce: z.string().exactOptional(),
+  originTerm: term.exactOptional(),
+  lastLsn: lsnText.exactOptional(),
+  promoting: z.strictObject({ term, fromTimeline: z.int().min(0) }).exactOptional(),
   takenOn: z
-    .strictObject({ term, ground: z.enum(['retake', 'handover', 'asynchronous', 'forced']), from: z.string() })
-    .optional(),
-  branch: z.strictObject({ term, parent: term.optional(), promoted: z.boolean() }).optional(),
+    .strictObject({
+      term,
+      ground: z.enum(['retake', 'handover', 'asynchronous', 'revoked', 'forced']),
+      from: z.string(),
+    })
+    .exactOptional(),
+  branch: z.strictObject({ term, parent: term.exactOptional(), promoted: z.boolean() }).exactOptional(),
   checkpointDue: z.boolean().default(false),
   disarmed: z.boolean().default(false),
-  floor: z.union([z.literal('infinite'), z.strictObject({ originTerm: term, lsn: lsnText })]).optional(),
+  floor: z.union([z.literal('infinite'), z.strictObject({ originTerm: term, lsn: lsnText })]).exactOptional(),
   rewinding: z.boolean(),
+  revokedTerm: term.exactOptional(),
+  joining: z.strictObject({ term, parent: term, fromTimeline: z.number() }).exactOptional(),
+  promise: z.strictObject({ term, bootId: z.string(), until: z.number(), ttlMs: z.number() }).exactOptional(),
   founding: z.boolean(),
 });
 
-/** Keeps `Durable` in `<stateDirectory>/state.json`. The directory is created by the first `save`. */
+/**
+ * Keeps `Durable` in `<stateDirectory>/state.json`, in the two slots of `slot-file.ts`; a file without slots, as an
+ * older pgherd wrote it, becomes one with slots. The directory is created by the first `save`.
+ */
 export function durableFile(stateDirectory: string, owner?: Owner): DurableStore {
   const path = join(stateDirectory, 'state.json');
+  const slots = slotFile(path, owner);
   return {
     load: async () => {
-      let text: string;
       try {
-        text = await readFile(path, 'utf8');
+        const found = await slots.read();
+        if (found.kind === 'absent') return { ok: true, durable: undefined };
+        if (found.kind === 'damaged') return { ok: false, error: damaged(path, found.why) };
+        const parsed = parseDurable(found.text, path);
+        if (parsed.ok) await slots.settle();
+        return parsed;
       } catch (error) {
-        if (codeOf(error) === 'ENOENT') return { ok: true, durable: undefined };
         return { ok: false, error: `the member's state cannot be read: ${messageOf(error)}` };
       }
-      return parseDurable(text, path);
     },
     save: async (durable) => {
       try {
         await makeDirectory(stateDirectory, 0o700, owner);
-        await writeDurably(path, formatDurable(durable), 0o600, owner);
+        await slots.write(formatDurable(durable));
         return { ok: true };
       } catch (error) {
         return { ok: false, error: `the member's state cannot be written to ${path}: ${messageOf(error)}` };
       }
     },
   };
+}
+
+/** Who begins without its state may have promised, or lost, what it then knows nothing of: a person has to say so. */
+function damaged(path: string, why: string): string {
+  return (
+    `the member's state in ${path} is damaged: ${why}; restore the file, or move it away and let this member be cloned ` +
+    'anew (without it, it knows neither how far its WAL went nor what it promised)'
+  );
 }
 
 function formatDurable(durable: Durable): string {
@@ -101,35 +123,6 @@ function parseDurable(text: string, path: string): Awaited<ReturnType<DurableSto
     const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`);
     return refuse(`cannot be used: ${issues.join('; ')}`);
   }
-  return { ok: true, durable: withoutUndefined(parsed.data) };
-}
-
-/** zod types an absent key as `| undefined`; the model wants it absent. */
-function withoutUndefined(data: z.infer<typeof durableForm>): Durable {
-  const { systemId, dirMark, storeId, originTerm, lastLsn, promoting, takenOn, branch, floor } = data;
-  return {
-    member: data.member,
-    maxTerm: data.maxTerm,
-    maxRuleNumber: data.maxRuleNumber,
-    rewinding: data.rewinding,
-    founding: data.founding,
-    checkpointDue: data.checkpointDue,
-    disarmed: data.disarmed,
-    ...(systemId === undefined ? {} : { systemId }),
-    ...(dirMark === undefined ? {} : { dirMark }),
-    ...(storeId === undefined ? {} : { storeId }),
-    ...(originTerm === undefined ? {} : { originTerm }),
-    ...(lastLsn === undefined ? {} : { lastLsn }),
-    ...(promoting === undefined ? {} : { promoting }),
-    ...(takenOn === undefined ? {} : { takenOn }),
-    ...(branch === undefined ? {} : { branch: branchOf(branch) }),
-    ...(floor === undefined ? {} : { floor }),
-  };
-}
-
-function branchOf({
-  parent,
-  ...rest
-}: NonNullable<z.infer<typeof durableForm>['branch']>): NonNullable<Durable['branch']> {
-  return parent === undefined ? rest : { ...rest, parent };
+  const { format: _format, ...durable } = parsed.data;
+  return { ok: true, durable };
 }

@@ -9,12 +9,24 @@ export interface Owner {
 }
 
 /**
- * Replaces `path` by a file with this content: written beside it, fsynced, renamed, and the directory fsynced.
- * When the content and the owner are already so, nothing is written and false is returned.
- * Throws the file system's error; the old file is then as it was.
+ * As `replaceDurably`; but when the content and the owner are already so, nothing is written and false is returned.
  */
 export async function writeDurably(path: string, content: string, mode: number, owner?: Owner): Promise<boolean> {
   if (await isAlready(path, content, mode, owner)) return false;
+  await replaceDurably(path, content, mode, owner);
+  return true;
+}
+
+/**
+ * Replaces `path` by a file with this content: written beside it, fsynced, renamed, and the directory fsynced.
+ * Throws the file system's error; the old file is then as it was, or the new one is there and not yet sure to stay.
+ */
+export async function replaceDurably(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  owner?: Owner,
+): Promise<void> {
   const temporary = `${path}.new`;
   await rm(temporary, { force: true });
   // `wx`: in a directory that belongs to somebody else we follow no link that was put there.
@@ -32,7 +44,6 @@ export async function writeDurably(path: string, content: string, mode: number, 
   await file.close();
   await rename(temporary, path);
   await syncDirectory(dirname(path));
-  return true;
 }
 
 async function isAlready(path: string, content: string, mode: number, owner: Owner | undefined): Promise<boolean> {

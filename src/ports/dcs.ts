@@ -4,6 +4,9 @@
  * The store knows nothing of roles: it keeps keys under the prefix of one cluster, compares revisions, and
  * ends leases. Keys here are relative to the cluster's prefix (`leader`, `members/pg1`).
  *
+ * Keys under `events/` are for people: written like others, but in no snapshot (everybody reads snapshots all the time),
+ * and it is not promised that a watch is told of them. `readEvents` gives them.
+ *
  * No call throws for what the world does; each has a deadline and ends when `signal` aborts.
  */
 
@@ -15,7 +18,7 @@ export interface StoredKey {
   readonly leaseId?: string;
 }
 
-/** All keys of the cluster, at one revision. */
+/** All keys of the cluster but those under `events/`, at one revision. */
 export interface Snapshot {
   /** Identity of the store: another one means other contents, whatever the revisions say. */
   readonly storeId: string;
@@ -43,6 +46,11 @@ export type ReadOutcome =
   | { readonly kind: 'read'; readonly snapshot: Snapshot }
   | { readonly kind: 'failed'; readonly error: string };
 
+/** What is under `events/`, by full key (`events/pg1`), or why it could not be read. */
+export type EventsOutcome =
+  | { readonly kind: 'read'; readonly events: ReadonlyMap<string, string> }
+  | { readonly kind: 'failed'; readonly error: string };
+
 /** What the store said of a lease; after `failed` it may live or not. */
 export type LeaseOutcome =
   | { readonly kind: 'alive'; readonly leaseId: string; readonly ttlMs: number }
@@ -57,6 +65,8 @@ export interface WatchListener {
    * `askedAt` is on this host's boot-time clock: the snapshot is of that moment, or later.
    */
   onSnapshot(snapshot: Snapshot, askedAt: number): void;
+  /** Somebody's `beat`. Each is told at most once; one may be lost. */
+  onAlive(member: string, term: number): void;
   /** The watch does not see the store (any more). It goes on trying by itself; `onSnapshot` follows when it is back. */
   onLost(error: string): void;
 }
@@ -67,12 +77,18 @@ export interface Dcs {
   readonly description: string;
   /** Linearizable: never older than any write that was answered before the call. */
   read(signal: AbortSignal): Promise<ReadOutcome>;
+  readEvents(signal: AbortSignal): Promise<EventsOutcome>;
   transact(transaction: StoreTransaction, signal: AbortSignal): Promise<StoreOutcome>;
   /** The granted TTL may be longer than asked for, never shorter. */
   grantLease(ttlMs: number, signal: AbortSignal): Promise<LeaseOutcome>;
   renewLease(leaseId: string, signal: AbortSignal): Promise<LeaseOutcome>;
   /** Ends the lease and deletes its keys. `gone` is the good outcome. */
   revokeLease(leaseId: string, signal: AbortSignal): Promise<LeaseOutcome>;
+  /**
+   * A sign of life, for all who watch this cluster, at whatever store they are (the sender's own watch too). It is not stored,
+   * nobody waits for it, and one that cannot be sent soon is dropped: the next one comes.
+   */
+  beat(term: number, member: string): void;
   /** Begins to watch; returns how to end it. */
   watch(listener: WatchListener): () => void;
   close(): Promise<void>;

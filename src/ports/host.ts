@@ -15,7 +15,7 @@ export interface DurableStore {
   load(): Promise<
     { readonly ok: true; readonly durable: Durable | undefined } | { readonly ok: false; readonly error: string }
   >;
-  /** Written and fsynced (file and directory) when it resolves with ok. */
+  /** On disk, whatever crashes, when it resolves with ok. One call at a time. */
   save(durable: Durable): Promise<{ readonly ok: true } | { readonly ok: false; readonly error: string }>;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Job, SlotWish } from '../core/effects.ts';
 import type { JobOutcome } from '../core/events.ts';
-import type { PostgresStatus, Progress } from '../core/model.ts';
+import type { Endpoint, PostgresStatus, Progress } from '../core/model.ts';
 
 /** Who is told of the instance without asking. */
 export interface PostgresListener {
@@ -26,6 +26,18 @@ export interface Postgres {
   run(job: Job, progress: (progress: Progress) => void, signal: AbortSignal): Promise<JobOutcome>;
   /** Ends the instance at once: SIGQUIT, then SIGKILL, of everything that runs on the data directory. Waits for nothing else. */
   fence(): Promise<void>;
+  /**
+   * Whether a WAL receiver is among the instance's processes. After a `sever` it is asked once more when the inspection
+   * has read the position: then no WAL can have come after that.
+   */
+  walReceiverRuns(): Promise<boolean>;
+  /**
+   * Commits something with synchronous_commit = on and waits for it, 5 s at most; jobs go on meanwhile. Fails too when
+   * the wait was cancelled, or when another gate is asked for.
+   */
+  gate(mark: string): Promise<JobOutcome>;
+  /** Whether a postmaster answers at another member's address within `timeoutMs`; no answer is never an error. */
+  probe(endpoint: Endpoint, timeoutMs: number): Promise<boolean>;
   changeSlots(create: readonly SlotWish[], drop: readonly string[]): Promise<JobOutcome>;
   /** Begins to watch the postmaster; PostgreSQL is neither started nor changed by it. */
   watch(listener: PostgresListener): void;

@@ -13,8 +13,8 @@ import { runTool } from './toolbox.ts';
 const forbidden = `pgdata format wal-method dbname host port username write-recovery-conf gzip compress slot create-slot
    no-slot progress password no-password no-sync target checkpoint tablespace-mapping version help`.split(/\s+/);
 
-/** Of tools, not of members: a walsender that carries the member's name counts as its standby. */
-const applicationName = 'pgherd-clone';
+/** Of a tool: a walsender that carries a member's name counts as its standby. No member's name has a space. */
+const applicationName = 'pgherd clone';
 
 /**
  * Copies the source beside the data directory, makes a replica of it, and puts it in the data directory's place.
@@ -50,7 +50,7 @@ export async function cloneInstance(
     // The source's own file says whom the source followed, perhaps us.
     await writeConfiguration(
       setup,
-      { upstream: source, settings: undefined, atLeast: {} },
+      { upstream: source, settings: undefined, synchronousStandbyNames: '', atLeast: {} },
       { dataDir: workplace.path, configDir: inside ? workplace.path : setup.configDir },
     );
     if (signal.aborted) {

@@ -15,13 +15,15 @@ import { syncDirectory, writeDurably } from '../lib/durable-write.ts';
 import { passfile, upstreamConninfo } from './conninfo.ts';
 import { defaultHbaLines } from './hba.ts';
 import { type Credentials, rewindCredentials, type Setup } from './options.ts';
-import { effectiveParameters, formatParameter, isOurs, stripAutoConf } from './parameters.ts';
+import { effectiveParameters, formatParameter, isOurs, parseParameters, stripAutoConf } from './parameters.ts';
 
 /** What the files are to say. */
 export interface Configuration {
   readonly upstream: Endpoint | undefined;
   /** Undefined: of the cluster's settings nothing is known yet. */
   readonly settings: Settings | undefined;
+  /** The parameter's value, as it is to stand there. */
+  readonly synchronousStandbyNames: string;
   /** Least values from pg_control, for a standby. */
   readonly atLeast: Readonly<Record<string, string>>;
 }
@@ -52,7 +54,33 @@ export async function writeConfiguration(
   const settings: FileSettings = configuration.settings ?? noSettings;
   const parameters = effectiveParameters(setup, settings, configuration.atLeast);
   for (const warning of parameters.warnings) setup.log.warn('parameter-ignored', warning);
-  const lines = Object.entries({ ...parameters.file, ...following(setup, configuration.upstream, settings) })
+  const mark = await writeOwnFile(setup, places, {
+    ...parameters.file,
+    ...following(setup, configuration.upstream, settings),
+    synchronous_standby_names: configuration.synchronousStandbyNames,
+  });
+  await writeAccessRules(setup, settings, places);
+  await writePassfile(setup);
+  return { commandLine: parameters.commandLine, mark };
+}
+
+/**
+ * Leaves everything as it stands in our file, except that the instance follows nobody and fetches no archived WAL.
+ * `parameters`: what else the file says. Throws the file system's errors.
+ */
+export async function writeSeveredConfiguration(
+  setup: Setup,
+): Promise<{ readonly mark: string; readonly parameters: Readonly<Record<string, string>> }> {
+  const path = join(setup.configDir, ownFile);
+  const text = existsSync(path) ? await readFile(path, 'utf8') : '';
+  const { [markParameter]: _former, ...parameters } = parseParameters(text);
+  const mark = await writeOwnFile(setup, setup, { ...parameters, ...severed });
+  return { mark, parameters };
+}
+
+/** Returns the mark. File and directory are fsynced when it resolves. */
+async function writeOwnFile(setup: Setup, places: Places, values: Readonly<Record<string, string>>): Promise<string> {
+  const lines = Object.entries(values)
     .sort(([left], [right]) => (left < right ? -1 : 1))
     .map(([name, value]) => formatParameter(name, value));
   const body = lines.join('\n');
@@ -60,20 +88,23 @@ export async function writeConfiguration(
   const head = '# Written by pgherd: changes are lost. Use the configuration of the member or of the cluster.\n';
   await write(setup, places.configDir, ownFile, `${head}${body}\n${formatParameter(markParameter, mark)}\n`);
   await includeOwnFile(setup, places);
-  await writeAccessRules(setup, settings, places);
-  await writePassfile(setup);
-  return { commandLine: parameters.commandLine, mark };
+  return mark;
 }
 
 /** What of the cluster's settings is in the files. */
-type FileSettings = Pick<Settings, 'parameters' | 'useSlots' | 'pgHba'>;
+type FileSettings = Pick<Settings, 'parameters' | 'useSlots' | 'pgHba' | 'synchronousMode'>;
 
 /** Before the instance knows the cluster: only what the member itself has to say. */
-const noSettings: FileSettings = { parameters: {}, useSlots: false };
+const noSettings: FileSettings = { parameters: {}, useSlots: false, synchronousMode: 'off' };
+
+const nobody = { primary_conninfo: '', primary_slot_name: '' } as const;
+
+/** The values of a standby that gets no WAL from anywhere. */
+export const severed = { ...nobody, restore_command: '' } as const;
 
 /** Whom the instance follows. Empty, not absent: postgresql.conf may name somebody. A primary ignores it. */
 function following(setup: Setup, upstream: Endpoint | undefined, settings: FileSettings): Record<string, string> {
-  if (upstream === undefined) return { primary_conninfo: '', primary_slot_name: '' };
+  if (upstream === undefined) return nobody;
   const { replication } = setup.authentication;
   return {
     primary_conninfo: upstreamConninfo(upstream, replication, setup.pgpass, setup.member),

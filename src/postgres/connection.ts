@@ -34,7 +34,8 @@ export type Row = Readonly<Record<string, unknown>>;
 
 /** Rows, or the server's (or the deadline's) words. */
 export type QueryOutcome =
-  | { readonly ok: true; readonly rows: readonly Row[] }
+  /** `warnings`: what the server said of the statement besides, as far as client_min_messages lets it. */
+  | { readonly ok: true; readonly rows: readonly Row[]; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly error: string; readonly code: string | undefined };
 
 /** One connection, which no query outlives. */
@@ -48,6 +49,8 @@ export interface Session {
   readonly isOpen: () => boolean;
   /** A deadline was missed, which ended the session. */
   readonly wasLate: () => boolean;
+  /** The backend's process id, for pg_terminate_backend from another session; 0 when the server did not say. */
+  readonly backendPid: number;
   close(): void;
 }
 
@@ -87,7 +90,8 @@ async function openSessionAs(request: SessionRequest, manner: Manner): Promise<S
     // Never undefined: the driver would go and look for one in our environment.
     password: request.credentials.password ?? '',
     database: request.database,
-    application_name: 'pgherd',
+    // A space, which no member's name has: a walsender of this name is nobody's standby.
+    application_name: 'pgherd agent',
     // Nothing that this session does may wait for a standby, or go on after we gave it up.
     options: `-c synchronous_commit=local -c statement_timeout=${request.queryMs}`,
     // The server certificate is not checked for what is our own instance, on our own machine.
@@ -119,8 +123,14 @@ function sessionOf(
   queryMs: number,
 ): Session {
   let late = false;
+  let warnings: string[] = [];
+  client.on('notice', (notice) => {
+    if (notice.severity === 'WARNING') warnings.push(notice.message ?? 'a warning without words');
+  });
   return {
     replication,
+    // The driver has it, its types do not.
+    backendPid: 'processID' in client ? Number(client.processID) || 0 : 0,
     ended,
     wasLate: () => late,
     isOpen: () => !socket.destroyed && socket.readyState === 'open',
@@ -128,11 +138,12 @@ function sessionOf(
       socket.destroy();
     },
     query: async (text, deadlineMs = queryMs) => {
+      warnings = [];
       const answered = await settle(client.query<Row>(text), deadlineMs);
       if (answered.kind === 'done') {
         const results = answered.value as QueryResult<Row> | QueryResult<Row>[];
         const last = Array.isArray(results) ? results.at(-1) : results;
-        return { ok: true, rows: last?.rows ?? [] };
+        return { ok: true, rows: last?.rows ?? [], warnings };
       }
       if (answered.kind === 'late') {
         late = true;

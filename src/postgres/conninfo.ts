@@ -59,9 +59,12 @@ export function upstreamConninfo(
     ['dbname', database],
     ['application_name', applicationName],
     ...keepalives,
-    ...Object.entries(chosen).filter(([keyword]) => keyword !== 'target_session_attrs'),
+    ...Object.entries(chosen).filter(([keyword]) => !ours.has(keyword)),
   ]);
 }
+
+/** libpq takes the last of two values: none of these may come from the configured ones. */
+const ours: ReadonlySet<string> = new Set(['target_session_attrs', 'application_name']);
 
 /** Whom a primary_conninfo names. */
 export function upstreamOf(primaryConninfo: string): { readonly host: string; readonly port: number } | undefined {

@@ -15,6 +15,9 @@ const maybeText = z.string().nullable();
 /**
  * One row, one JSON column. `r.recovery` is evaluated once, so that a promotion between two expressions cannot give
  * an answer that is half a primary's; functions that fail in recovery are behind CASE.
+ * The session is a kept one. The server reads its configuration, then signals its sessions, and a session reads it
+ * anew before its next statement: so synchronous_standby_names is what a new session sees, except in the microseconds
+ * in which the server sends those signals. A job that has to prove a setting opens a new session for it.
  * A walsender without a standby behind it (state `startup`: our own session is one) is no standby.
  */
 const inspectionQuery = `
@@ -29,8 +32,11 @@ SELECT json_build_object(
   'replayPaused', CASE WHEN r.recovery AND pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END,
   'startupWaits', CASE WHEN r.recovery THEN (SELECT a.wait_event FROM pg_stat_activity a
       WHERE a.backend_type = 'startup') END,
-  'receiver', CASE WHEN r.recovery THEN (SELECT json_build_object('status', w.status, 'timeline', w.received_tli)
+  'receiver', CASE WHEN r.recovery THEN (SELECT json_build_object('status', w.status, 'timeline', w.received_tli,
+        'pid', w.pid, 'heardAt', w.last_msg_receipt_time::text,
+        'heardAgoMs', extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time)::float8 * 1000)
       FROM pg_stat_wal_receiver w) END,
+  'synchronousStandbyNames', current_setting('synchronous_standby_names'),
   'primaryConninfo', current_setting('primary_conninfo'),
   'restoreCommand', current_setting('restore_command') <> '',
   'version', current_setting('server_version_num')::int,
@@ -43,6 +49,8 @@ SELECT json_build_object(
   'walLogHints', current_setting('wal_log_hints') = 'on',
   'dataChecksums', current_setting('data_checksums') = 'on',
   'walSenders', (SELECT coalesce(json_agg(json_build_object(
+        'pid', s.pid, 'saidAt', s.reply_time::text,
+        'saidAgoMs', extract(epoch FROM clock_timestamp() - s.reply_time)::float8 * 1000,
         'applicationName', s.application_name, 'userName', s.usename, 'clientAddress', host(s.client_addr),
         'state', s.state, 'syncState', s.sync_state, 'syncPriority', s.sync_priority,
         'flushLsn', s.flush_lsn, 'replayLsn', s.replay_lsn) ORDER BY s.application_name, s.pid), '[]')
@@ -62,7 +70,16 @@ const seenForm = z.object({
   replayedAt: maybeText,
   replayPaused: z.boolean(),
   startupWaits: maybeText,
-  receiver: z.object({ status: maybeText, timeline: z.int().nullable() }).nullable(),
+  receiver: z
+    .object({
+      status: maybeText,
+      timeline: z.int().nullable(),
+      pid: z.int(),
+      heardAt: maybeText,
+      heardAgoMs: z.number().nullable(),
+    })
+    .nullable(),
+  synchronousStandbyNames: z.string(),
   primaryConninfo: z.string(),
   restoreCommand: z.boolean(),
   version: z.int(),
@@ -75,6 +92,9 @@ const seenForm = z.object({
   dataChecksums: z.boolean(),
   walSenders: z.array(
     z.object({
+      pid: z.int(),
+      saidAt: maybeText,
+      saidAgoMs: z.number().nullable(),
       applicationName: z.string(),
       userName: z.string(),
       clientAddress: maybeText,

@@ -5,17 +5,22 @@ import type { Progress } from '../core/model.ts';
 import { messageOf } from '../lib/caught.ts';
 import type { Postgres } from '../ports/postgres.ts';
 import { cloneInstance } from './clone.ts';
+import { configureInstance } from './configure.ts';
 import { restoreDirectory, setAside } from './directory-swap.ts';
+import { endSenders } from './end-senders.ts';
+import { gates } from './gate.ts';
 import { initializeDatabase } from './initdb.ts';
 import { type Inspector, inspector } from './inspect.ts';
 import { runStatements, withSession } from './job-session.ts';
 import { type PostgresOptions, type Setup, setupOf } from './options.ts';
 import { fenceInstance, stopInstance } from './postmaster.ts';
+import { probePostmaster } from './probe.ts';
 import { promoteInstance } from './promote.ts';
 import { provisionRoles } from './provision.ts';
 import { forgetKeptFiles, rewindInstance } from './rewind.ts';
+import { severInstance, walReceiverRuns } from './sever.ts';
 import { changeSlots } from './slots.ts';
-import { configureInstance, prepareStateDirectory, startInstance } from './start.ts';
+import { prepareStateDirectory, startInstance } from './start.ts';
 import { type Watch, watchInstance } from './watch.ts';
 
 /** The adapter for one data directory. Nothing is touched until it is asked for something. */
@@ -35,6 +40,7 @@ export function managePostgres(options: PostgresOptions): Postgres {
   });
   watch = watching;
   const jobs = jobQueue();
+  const gate = gates(setup);
   const repairOnce = once(() => repair(setup, inspect));
 
   return {
@@ -61,6 +67,9 @@ export function managePostgres(options: PostgresOptions): Postgres {
       await fenceInstance(setup, () => inspect.sight());
       watching.wake();
     },
+    walReceiverRuns: () => walReceiverRuns(() => inspect.sight()),
+    gate: (mark) => gate.pass(mark),
+    probe: probePostmaster,
     changeSlots: async (create, drop) => {
       const outcome = await changeSlots(setup, create, drop);
       watching.wake();
@@ -68,6 +77,7 @@ export function managePostgres(options: PostgresOptions): Postgres {
     },
     watch: (listener) => watching.begin(listener),
     close: async () => {
+      gate.close();
       await jobs.cancel();
       await watching.close();
       inspect.close();
@@ -104,11 +114,18 @@ function carryOut(
       return promoteInstance(setup, signal);
     case 'configure':
       return configureInstance(setup, inspect, job, signal);
+    case 'sever':
+      return severInstance(setup, inspect, signal, () => watch.wake());
+    case 'end-senders':
+      return endSenders(setup, job.members, signal);
     case 'provision':
       return provisionRoles(setup);
     case 'checkpoint':
-      return withSession(setup, setup.timings.checkpointMs, (session) =>
-        runStatements(session, [{ named: 'the checkpoint', text: 'CHECKPOINT' }]),
+      return withSession(
+        setup,
+        setup.timings.checkpointMs,
+        (session) => runStatements(session, [{ named: 'the checkpoint', text: 'CHECKPOINT' }]),
+        signal,
       );
     default:
       return job satisfies never;
@@ -146,6 +163,7 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 interface RunningJob {
+  readonly kind: Job['kind'];
   readonly done: Promise<unknown>;
   readonly controller: AbortController;
   /** It may start a server. */
@@ -158,7 +176,13 @@ interface JobQueue {
   cancel(): Promise<void>;
 }
 
+const startsServer: ReadonlySet<Job['kind']> = new Set(['start', 'rewind', 'sever']);
+
 /** One job at a time. A stop cancels the one that runs and waits for its end; any other second job is a bug. */
+function givesWay(running: Job['kind'], next: Job['kind']): boolean {
+  return running === 'checkpoint' && next !== 'checkpoint';
+}
+
 function jobQueue(): JobQueue {
   let current: RunningJob | undefined;
   return {
@@ -168,7 +192,9 @@ function jobQueue(): JobQueue {
       if (former?.spawns) await former.done.catch(() => undefined);
     },
     run: async (job, signal, work) => {
-      if (current && job.kind !== 'stop') throw new Error(`job ${job.kind} was begun while another one runs`);
+      // A stop ends whatever runs; a checkpoint gives way, since the server goes on with it by itself.
+      if (current && job.kind !== 'stop' && !givesWay(current.kind, job.kind))
+        throw new Error(`job ${job.kind} was begun while ${current.kind} runs`);
       const former = current;
       const controller = new AbortController();
       const abort = (): void => controller.abort();
@@ -179,7 +205,7 @@ function jobQueue(): JobQueue {
         await former?.done.catch(() => undefined);
         return work(controller.signal);
       })();
-      const mine = { done, controller, spawns: job.kind === 'start' || job.kind === 'rewind' };
+      const mine = { kind: job.kind, done, controller, spawns: startsServer.has(job.kind) };
       current = mine;
       try {
         return await done;

@@ -5,11 +5,15 @@ import { openSession, type Session } from './connection.ts';
 import type { Setup } from './options.ts';
 import { readPidFile } from './process-table.ts';
 
-/** Opens a session, does the work, closes it. The error says where the connection failed. */
+/**
+ * Opens a session, does the work, closes it. The error says where the connection failed. `signal` closes the session at
+ * once, whatever it waits for; the server may go on with the statement.
+ */
 export async function withSession(
   setup: Setup,
   statementMs: number,
   work: (session: Session) => Promise<JobOutcome>,
+  signal?: AbortSignal,
 ): Promise<JobOutcome> {
   const pidFile = readPidFile(setup.dataDir, setup.osUser);
   if (!pidFile) return { ok: false, error: `no server runs on ${setup.dataDir}` };
@@ -18,10 +22,14 @@ export async function withSession(
   if (!opened.ok) {
     return { ok: false, error: access.refusal(opened, 'ready').because };
   }
+  const { session } = opened;
+  const close = (): void => session.close();
+  signal?.addEventListener('abort', close, { once: true });
   try {
-    return await work(opened.session);
+    return signal?.aborted === true ? { ok: false, error: 'given up before it began' } : await work(session);
   } finally {
-    opened.session.close();
+    signal?.removeEventListener('abort', close);
+    close();
   }
 }
 

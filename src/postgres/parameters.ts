@@ -28,7 +28,10 @@ const controlled: Readonly<Record<string, Controlled>> = {
 const defaults: Readonly<Record<string, string>> = {
   // The time a standby waits before it connects again: PostgreSQL's 5 s would be most of a failover.
   wal_retrieve_retry_interval: '100ms',
-  wal_receiver_timeout: '5s',
+  // After half of it a source that has nothing to send is asked for a word: on an idle cluster it is silent so long.
+  wal_receiver_timeout: '3s',
+  // How often a standby that flushes nothing says that it lives: PostgreSQL's 10 s are longer than wal_sender_timeout.
+  wal_receiver_status_interval: '1s',
   wal_sender_timeout: '5s',
   wal_keep_size: '128MB',
   // The kernel gives up a peer that is gone after 2 + 3 x 1 s, or 5 s with data under way.
@@ -61,6 +64,7 @@ const notConfigurable: ReadonlySet<string> = new Set([
   'external_pid_file',
   'primary_conninfo',
   'primary_slot_name',
+  'synchronous_standby_names',
   'promote_trigger_file',
   'trigger_file',
   'standby_mode',
@@ -78,7 +82,6 @@ export function isOurs(name: string): boolean {
   return (
     notConfigurable.has(lower) ||
     lower in controlled ||
-    lower === 'synchronous_standby_names' ||
     lower === 'restore_command' ||
     lower.startsWith('recovery_target')
   );
@@ -106,7 +109,7 @@ export interface EffectiveParameters {
  */
 export function effectiveParameters(
   member: Member,
-  settings: Pick<Settings, 'parameters'>,
+  settings: Pick<Settings, 'parameters'> & Partial<Pick<Settings, 'synchronousMode'>>,
   atLeast: Readonly<Record<string, string>>,
 ): EffectiveParameters {
   const warnings: string[] = [];
@@ -120,6 +123,7 @@ export function effectiveParameters(
     const needed = Number(atLeast[name] ?? 0);
     commandLine[name] = rule.least !== undefined && needed > Number(chosen) ? String(needed) : chosen;
   }
+  const waits = settings.synchronousMode !== undefined && settings.synchronousMode !== 'off';
   const file: Record<string, string> = { ...defaults };
   for (const [source, parameters] of [
     ['the cluster', settings.parameters],
@@ -128,6 +132,10 @@ export function effectiveParameters(
     for (const [name, value] of Object.entries(parameters)) {
       if (name in controlled) continue;
       if (notConfigurable.has(name)) warnings.push(`parameter ${name} of ${source} is pgherd's own and is left out`);
+      else if (waits && name === 'synchronous_commit' && !isFlushedByStandbys(value))
+        warnings.push(
+          `synchronous_commit = "${value}" of ${source} is left out: in synchronous mode it is on, or more`,
+        );
       else if (!isParameterName(name)) warnings.push(`"${name}" of ${source} is no parameter name and is left out`);
       else file[name] = value;
     }
@@ -157,6 +165,11 @@ function booleanOf(text: string): 'on' | 'off' | undefined {
   return undefined;
 }
 
+/** Whether a commit waits until sync standbys have flushed it, at least. */
+function isFlushedByStandbys(synchronousCommit: string): boolean {
+  return /^(on|true|yes|1|remote_apply)$/i.test(synchronousCommit);
+}
+
 function isParameterName(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/.test(name);
 }
@@ -165,6 +178,23 @@ function isParameterName(name: string): boolean {
 export function formatParameter(name: string, value: string): string {
   const quoted = value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n').replaceAll('\r', '\\r');
   return `${name} = '${quoted}'`;
+}
+
+/**
+ * The values of a file that `formatParameter` wrote, line by line. Lines of any other form are passed over.
+ */
+export function parseParameters(text: string): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const line of text.split('\n')) {
+    const match = /^([A-Za-z_][A-Za-z0-9_$.]*) = '((?:[^'\\]|''|\\.)*)'$/.exec(line);
+    if (match?.[1] === undefined || match[2] === undefined) continue;
+    values[match[1]] = match[2].replaceAll(/''|\\(.)/g, (pair, escaped: string | undefined) => {
+      if (escaped === undefined) return pair.slice(1);
+      if (escaped === 'n') return '\n';
+      return escaped === 'r' ? '\r' : escaped;
+    });
+  }
+  return values;
 }
 
 /**

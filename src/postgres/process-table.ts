@@ -116,6 +116,32 @@ function hasChildTitle(pid: number): boolean {
   }
 }
 
+/** The processes that a postmaster has made and that live. */
+export function childrenOf(postmaster: InstanceProcess): readonly ProcessFacts[] {
+  const children: ProcessFacts[] = [];
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    const facts = Number.isInteger(pid) ? serverProcess(pid) : undefined;
+    if (facts?.parentPid === postmaster.pid) children.push(facts);
+  }
+  return children;
+}
+
+/**
+ * What a process is by its title: `unknown` while a child has none yet, which it gets right after it was forked.
+ * A receiver that connects, or that nobody shows in pg_stat_wal_receiver for another reason, has its title too.
+ */
+export function receiverOrNot(pid: number): 'walreceiver' | 'other' | 'unknown' {
+  let title: string;
+  try {
+    title = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return 'other';
+  }
+  if (!title.startsWith('postgres: ')) return title === '' ? 'other' : 'unknown';
+  return /^postgres: (.*: )?walreceiver\b/.test(title) ? 'walreceiver' : 'other';
+}
+
 /** Sends a signal to exactly this process; false when it is not there any more. */
 export function signalProcess(target: InstanceProcess, signal: NodeJS.Signals): boolean {
   if (!stillThere(target)) return false;

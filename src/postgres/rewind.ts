@@ -82,6 +82,7 @@ async function recoverAsStandby(
   const written = await writeConfiguration(setup, {
     upstream: undefined,
     settings: undefined,
+    synchronousStandbyNames: '',
     atLeast: control.settings,
   });
   const spawned = spawnPostmaster(setup, { ...written.commandLine, listen_addresses: '', restore_command: '' });
@@ -112,7 +113,8 @@ async function runRewind(
   if (configured.refused.length > 0) {
     setup.log.warn('option-ignored', `postgresql.rewind: pgherd sets ${configured.refused.join(', ')} itself`);
   }
-  const server = upstreamConninfo(source, rewindCredentials(setup), setup.pgpass, 'pgherd-rewind', 'postgres');
+  // A space, which no member's name has: see clone.ts.
+  const server = upstreamConninfo(source, rewindCredentials(setup), setup.pgpass, 'pgherd rewind', 'postgres');
   // Said right before the first file is changed (PostgreSQL, src/bin/pg_rewind/pg_rewind.c).
   let touched = false;
   const outcome = await runTool(setup, {

@@ -6,6 +6,7 @@ import { parseTimelineHistory, type TimelineSwitch } from '../core/timeline.ts';
 import { upstreamOf } from './conninfo.ts';
 import type { Seen } from './inspection-query.ts';
 import type { Setup } from './options.ts';
+import { type Silence, silenceMeter } from './silence.ts';
 
 /** What need not be asked in every look. */
 export interface RunningMemory {
@@ -21,6 +22,14 @@ export interface RunningMemory {
   /** The timeline of the newest received WAL; it outlives the WAL receiver, whose view ends with it. */
   receivedTimeline(seen: Seen): number | undefined;
   history(timeline: number): Promise<readonly TimelineSwitch[]>;
+  /** How long the peers have been silent: the source of a replica, the standbys of whoever sends. */
+  silences(seen: Seen): Silences;
+}
+
+interface Silences {
+  readonly source: number | undefined;
+  /** By the walsender's process id. */
+  readonly senders: ReadonlyMap<number, number>;
 }
 
 /** Nothing is remembered yet. */
@@ -29,6 +38,7 @@ export function runningMemory(setup: Setup): RunningMemory {
   let wanted: Readonly<Record<string, string>> = {};
   let askedFor: string | undefined;
   let pendingRestart: readonly string[] = [];
+  const meter = silenceMeter(setup.clock);
   let received: { readonly startTime: string; readonly timeline: number } | undefined;
   return {
     wants: (commandLine) => {
@@ -58,7 +68,18 @@ export function runningMemory(setup: Setup): RunningMemory {
       if (read) histories.set(timeline, read);
       return read ?? [];
     },
+    silences: (seen) => {
+      const { receiver } = seen;
+      const words = seen.walSenders.map((sender) => wordOf(sender.pid, sender.saidAt, sender.saidAgoMs));
+      if (receiver) words.push(wordOf(receiver.pid, receiver.heardAt, receiver.heardAgoMs));
+      const ages = meter(words.filter((word) => word !== undefined));
+      return { source: receiver ? ages.get(receiver.pid) : undefined, senders: ages };
+    },
   };
+}
+
+function wordOf(pid: number, at: string | null, agoMs: number | null): Silence | undefined {
+  return at === null || agoMs === null ? undefined : { key: pid, at, agoMs };
 }
 
 function settingsMark(seen: Seen): string {
@@ -82,6 +103,7 @@ export async function runningInstance(
 ): Promise<{ readonly instance: RunningInstance; readonly control: ControlData }> {
   const timeline = timelineOf(seen, replayTimeline, memory);
   const waits = seen.startupWaits === 'RecoveryWalStream' || seen.startupWaits === 'RecoveryRetrieveRetryInterval';
+  const silences = memory.silences(seen);
   const instance: RunningInstance = {
     kind: 'running',
     inRecovery: seen.inRecovery,
@@ -96,7 +118,12 @@ export async function runningInstance(
     localWalUsedUp: seen.inRecovery && waits,
     replicationState: replicationState(seen),
     upstream: seen.inRecovery ? upstreamOf(seen.primaryConninfo) : undefined,
-    walSenders: seen.walSenders,
+    sourceAgeMs: seen.inRecovery ? silences.source : undefined,
+    synchronousStandbyNames: seen.synchronousStandbyNames,
+    walSenders: seen.walSenders.map(({ pid, saidAt: _at, saidAgoMs: _ago, ...sender }) => ({
+      ...sender,
+      replyAgeMs: silences.senders.get(pid),
+    })),
     slots: seen.slots,
     pendingRestart: memory.pendingRestart(),
     history: await memory.history(timeline),

@@ -5,8 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Member } from './world/member.ts';
 import { scenario } from './world/script.ts';
-import type { Member, World } from './world/world.ts';
+import type { World } from './world/world.ts';
 
 const [from = 1, to = 100] = (process.env['CHAOS_SEEDS'] ?? '1-100').split('-').map(Number);
 

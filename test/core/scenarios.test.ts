@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { blocksOf } from './world/file.ts';
 import { scenario } from './world/script.ts';
 
 const folder = join(import.meta.dirname, 'testdata');
@@ -13,13 +14,8 @@ const folder = join(import.meta.dirname, 'testdata');
 /** The file with every block's output as it comes out now. */
 function replay(text: string): string {
   const { run } = scenario();
-  const blocks = text.trimEnd().split(/\n\n+/);
-  return `${blocks
-    .map((block) => {
-      const lines = block.split('\n');
-      const end = lines.indexOf('----');
-      const input = end < 0 ? lines : lines.slice(0, end);
-      const commands = input.filter((line) => line !== '' && !line.startsWith('#'));
+  return `${blocksOf(text)
+    .map(({ input, commands }) => {
       const output = commands
         .map(run)
         .filter((part) => part !== '')

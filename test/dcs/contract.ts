@@ -51,15 +51,20 @@ export async function apply(dcs: Dcs, transaction: StoreTransaction): Promise<nu
 export interface Recorder extends WatchListener {
   readonly seen: { readonly snapshot: Snapshot; readonly askedAt: number; readonly at: number }[];
   readonly lost: string[];
+  /** `member term` of each beat. */
+  readonly beats: string[];
   value(key: string): string | undefined;
 }
 
 export function recorder(): Recorder {
   const seen: Recorder['seen'] = [];
   const lost: string[] = [];
+  const beats: string[] = [];
   return {
     seen,
     lost,
+    beats,
+    onAlive: (member, term) => void beats.push(`${member} ${term}`),
     onSnapshot: (snapshot, askedAt) => void seen.push({ snapshot, askedAt, at: performance.now() }),
     onLost: (error) => void lost.push(error),
     value: (key) => seen.at(-1)?.snapshot.keys.get(key)?.value,
@@ -97,6 +102,8 @@ export function contract(name: string, makeStore: () => Promise<Store>): void {
     testTransactions(one, two);
     testLeases(one, two);
     testWatches(one, two);
+    testEvents(one, two);
+    testBeats(two, connect);
 
     test('two clusters in one store do not see each other', async () => {
       const [a] = await connect();
@@ -374,5 +381,82 @@ function testWatches(one: () => Promise<Dcs>, two: () => Promise<[Dcs, Dcs]>): v
     const third = recorder();
     dcs.watch(third);
     await until('what is there', () => third.value('x'));
+  });
+}
+
+function testEvents(one: () => Promise<Dcs>, two: () => Promise<[Dcs, Dcs]>): void {
+  test('what is under events/ is in no snapshot, and is read apart', async () => {
+    const [a, b] = await two();
+    const events = async (): Promise<unknown> => {
+      const outcome = await b.readEvents(never);
+      assert.ok(outcome.kind === 'read', JSON.stringify(outcome));
+      return Object.fromEntries(outcome.events);
+    };
+    assert.deepEqual(await events(), {});
+    const watched = recorder();
+    b.watch(watched);
+    const before = await apply(a, put('rule', '1'));
+    assert.ok((await apply(a, put('events/a', '[1]'))) >= before);
+    await apply(a, {
+      compare: [],
+      write: [
+        { key: 'events/b', value: '[2]' },
+        { key: 'rule', value: '2' },
+      ],
+    });
+    await apply(b, put('events/a', '[3]'));
+    assert.deepEqual(await events(), { 'events/a': '[3]', 'events/b': '[2]' });
+    assert.deepEqual([...(await read(a)).keys.keys()], ['rule']);
+    await until('the change beside it', () => watched.value('rule') === '2');
+    assert.ok(watched.seen.every(({ snapshot }) => [...snapshot.keys.keys()].every((key) => key === 'rule')));
+    await apply(b, { compare: [], write: [{ key: 'events/a', value: undefined }] });
+    assert.deepEqual(await events(), { 'events/b': '[2]' });
+    assert.equal((await b.readEvents(AbortSignal.abort())).kind, 'failed');
+  });
+
+  test('a write that only events/ gets is held to its compares', async () => {
+    const dcs = await one();
+    const compare = [{ key: 'rule', modRevision: 5 }];
+    const outcome = await dcs.transact({ compare, write: [{ key: 'events/a', value: '' }] }, never);
+    assert.equal(outcome.kind, 'refused');
+    assert.deepEqual(await dcs.readEvents(never), { kind: 'read', events: new Map() });
+  });
+}
+
+function testBeats(two: () => Promise<[Dcs, Dcs]>, connect: () => Promise<Dcs[]>): void {
+  test('a beat is told to all who watch the cluster, and to nobody else; no key changes', async () => {
+    const [a, b] = await two();
+    const [elsewhere] = await connect();
+    assert.ok(elsewhere);
+    const watches = [recorder(), recorder(), recorder()];
+    const [atA, atB, other] = watches;
+    assert.ok(atA && atB && other);
+    a.watch(atA);
+    b.watch(atB);
+    elsewhere.watch(other);
+    for (const watched of watches) await until('the first snapshot', () => watched.seen[0]);
+    const { revision } = await read(a);
+    a.beat(7, 'pg-1');
+    for (const watched of [atA, atB]) await until('the beat', () => watched.beats[0]);
+    b.beat(8, 'pg-2');
+    for (const watched of [atA, atB]) await until('the other beat', () => watched.beats[1]);
+    assert.deepEqual(atB.beats, ['pg-1 7', 'pg-2 8']);
+    assert.equal((await read(a)).revision, revision);
+    elsewhere.beat(1, 'x');
+    await until('its own beat', () => other.beats.length === 1);
+    assert.deepEqual([atA.beats.length, other.beats], [2, ['x 1']]);
+  });
+
+  test('a watch that was ended hears no beat', async () => {
+    const [a, b] = await two();
+    const ended = recorder();
+    const goesOn = recorder();
+    const stop = b.watch(ended);
+    b.watch(goesOn);
+    await until('the first snapshot', () => goesOn.seen[0]);
+    stop();
+    a.beat(1, 'a');
+    await until('the beat', () => goesOn.beats[0]);
+    assert.deepEqual(ended.beats, []);
   });
 }

@@ -113,7 +113,7 @@ export function accessTo(pgdata: string, port: number): Access {
     },
     postmaster: () => Number(readFileSync(join(pgdata, 'postmaster.pid'), 'utf8').split('\n')[0]),
     connect: (scope, timeoutMs = 2000) =>
-      connectMonitor({ uri, prefix: `/test/${scope}/`, clock, timeoutMs, checkIntervalMs: 500 }),
+      connectMonitor({ uri, prefix: `/test/${scope}/`, clock, timeoutMs, noticeMs: () => 1000 }),
   };
 }
 

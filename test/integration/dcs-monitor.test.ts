@@ -162,7 +162,8 @@ describe('a watch that loses its connection', () => {
       for (const pid of frozen) process.kill(pid, 'SIGSTOP');
       try {
         await until('the loss', () => watched.lost[0]);
-        assert.ok(performance.now() - began < 500 + 1000 + 500);
+        // `noticeMs`, and half a second more at most.
+        assert.ok(performance.now() - began < 1000 + 500 + 200);
         const outcome = await dcs.transact(put('x', '1'), never);
         assert.equal(outcome.kind, 'not-sent', JSON.stringify(outcome));
         assert.equal((await dcs.renewLease('any', never)).kind, 'failed');

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Instance, openLab, settings, until } from './postgres-lab.ts';
+import { asynchronous, type Instance, openLab, settings, until } from './postgres-lab.ts';
 
 const lab = openLab();
 let source: Instance;
@@ -155,7 +155,7 @@ test('a foreign primary_conninfo in postgresql.auto.conf is neutralised, the res
   assert.ok(copy.log.some((line) => /auto-conf-cleaned.*primary_conninfo, max_connections/.test(line)));
   // While it runs, by ALTER SYSTEM: configure resets it.
   await copy.sql(`ALTER SYSTEM SET primary_conninfo = 'host=192.0.2.1'`);
-  await copy.must({ kind: 'configure', upstream: source.endpoint, settings });
+  await copy.must({ kind: 'configure', upstream: source.endpoint, settings, ...asynchronous });
   assert.equal((await copy.running()).upstream?.port, source.endpoint.port);
   assert.ok(!readFileSync(path, 'utf8').includes('primary_conninfo'));
   await copy.must({ kind: 'stop', mode: 'fast' });
@@ -190,6 +190,6 @@ test('postgresql.conf is made where it is missing, our line is added once, and l
   assert.equal(row?.['wal_retrieve_retry_interval'], '100ms');
   assert.equal((await copy.sql('SHOW work_mem'))[0]?.['work_mem'], '3MB');
   const written = statSync(join(copy.dataDir, 'pgherd.conf')).ino;
-  await copy.must({ kind: 'configure', upstream: source.endpoint, settings });
+  await copy.must({ kind: 'configure', upstream: source.endpoint, settings, ...asynchronous });
   assert.equal(statSync(join(copy.dataDir, 'pgherd.conf')).ino, written, 'unchanged: not written again');
 });

@@ -1,7 +1,7 @@
 /** Real PostgreSQL instances in a fresh folder, for the tests of the adapter. Everything ends with `close`. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -25,7 +25,13 @@ export const settings: Settings = {
   maximumLagOnFailoverBytes: 1_048_576n,
   primaryStartTimeoutMs: 300_000,
   pause: false,
-  mode: 'async',
+  heartbeatIntervalMs: 500,
+  synchronousMode: 'off',
+  synchronousModeStrict: false,
+  synchronousNodeCount: 1,
+  maximumLagOnSyncnodeBytes: undefined,
+  failsafeMode: true,
+  catchupTimeoutMs: 0,
   usePgRewind: true,
   useSlots: false,
   cloneWhenRewindFails: false,
@@ -35,6 +41,9 @@ export const settings: Settings = {
 };
 
 export const passwords = { superuser: "super 'secret\\", replication: 'repl:pass word', rewind: 'rewind-pass' };
+
+/** The part of a `configure` that most tests have no interest in. */
+export const asynchronous = { synchronousStandbyNames: '', prove: 'nothing' } as const;
 
 export interface Instance {
   readonly name: string;
@@ -142,7 +151,14 @@ async function makeInstance(
       if (!outcome.ok) throw new Error(`${name}: ${job.kind}: ${outcome.error}`);
     },
     start: async (as, upstream, change_ = {}) => {
-      await instance.must({ kind: 'start', as, upstream, settings: { ...settings, ...change_ } });
+      const synchronousStandbyNames = '';
+      await instance.must({
+        kind: 'start',
+        as,
+        upstream,
+        settings: { ...settings, ...change_ },
+        synchronousStandbyNames,
+      });
       await until(`${name} runs`, () => lastKind(instance) === 'running');
     },
     sql: (text) => query(options.listen.port, text),
@@ -179,6 +195,35 @@ export async function query(port: number, text: string): Promise<readonly Record
   } finally {
     await client.end();
   }
+}
+
+/** A port that takes no connection and refuses none: whoever connects gets no answer from the kernel. */
+export async function blackHole(): Promise<{ readonly port: number; close(): void }> {
+  const script = `require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 },
+    function () { console.log(this.address().port) })`;
+  const frozen = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = await new Promise<number>((resolve) => {
+    frozen.stdout.once('data', (data) => resolve(Number(String(data))));
+  });
+  frozen.kill('SIGSTOP');
+  // Until the queue of connections that nobody accepts is full.
+  const waiting: Socket[] = [];
+  for (let full = false; !full; ) {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.on('error', () => undefined);
+    waiting.push(socket);
+    full = await Promise.race([
+      new Promise<boolean>((resolve) => socket.once('connect', () => resolve(false))),
+      sleep(300, true),
+    ]);
+  }
+  return {
+    port,
+    close: () => {
+      for (const socket of waiting) socket.destroy();
+      frozen.kill('SIGKILL');
+    },
+  };
 }
 
 /** Waits for a condition, and fails with its name. Returns how long it took, in ms. */

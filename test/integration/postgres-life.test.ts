@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Progress } from '../../src/core/model.ts';
 import { slotNameOf } from '../../src/core/slots.ts';
-import { type Instance, openLab, passwords, postmasterPid, settings, until } from './postgres-lab.ts';
+import { asynchronous, type Instance, openLab, passwords, postmasterPid, settings, until } from './postgres-lab.ts';
 
 const lab = openLab();
 let first: Instance;
@@ -124,7 +124,7 @@ test('the replica is promoted, and the former primary follows it by a reload', a
   await first.start('replica');
   assert.equal((await first.running()).upstream, undefined);
   const pid = postmasterPid(first);
-  await first.must({ kind: 'configure', upstream: second.endpoint, settings });
+  await first.must({ kind: 'configure', upstream: second.endpoint, settings, ...asynchronous });
   assert.equal((await first.running()).upstream?.port, second.endpoint.port);
   await streams(first, second);
   await until('its replay is on the new timeline', async () => (await first.running()).timeline === 2);
@@ -146,13 +146,13 @@ test('changed parameters hold after configure, or are reported as waiting for a 
       max_logical_replication_workers: '5',
     },
   };
-  await second.must({ kind: 'configure', upstream: undefined, settings: changed });
+  await second.must({ kind: 'configure', upstream: undefined, settings: changed, ...asynchronous });
   assert.equal((await second.sql('SHOW work_mem'))[0]?.['work_mem'], '7MB');
   assert.deepEqual((await second.running()).pendingRestart, ['max_connections', 'max_logical_replication_workers']);
   const wrong = { ...settings, parameters: { ...settings.parameters, work_mem: 'much' } };
-  const outcome = await second.run({ kind: 'configure', upstream: undefined, settings: wrong });
+  const outcome = await second.run({ kind: 'configure', upstream: undefined, settings: wrong, ...asynchronous });
   assert.ok(!outcome.ok && outcome.error.includes('work_mem'), JSON.stringify(outcome));
-  await second.must({ kind: 'configure', upstream: undefined, settings });
+  await second.must({ kind: 'configure', upstream: undefined, settings, ...asynchronous });
   assert.deepEqual((await second.running()).pendingRestart, []);
 });
 
@@ -162,7 +162,7 @@ test('a primary that crashed with WAL that nobody has is rewound, and streams', 
   await first.start('replica', second.endpoint);
   await streams(first, second);
   await second.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_replication`);
-  await first.must({ kind: 'configure', upstream: undefined, settings });
+  await first.must({ kind: 'configure', upstream: undefined, settings, ...asynchronous });
   await second.sql('CREATE TABLE lost AS SELECT generate_series(1, 1000) AS i');
   const killed = postmasterPid(second);
   process.kill(killed, 'SIGKILL');
@@ -197,7 +197,7 @@ test('a standby that crashed ahead of the primary recovers as a standby before i
   await third.must({ kind: 'clone', source: first.endpoint });
   await third.start('replica', first.endpoint);
   await streams(third, first);
-  await second.must({ kind: 'configure', upstream: undefined, settings });
+  await second.must({ kind: 'configure', upstream: undefined, settings, ...asynchronous });
   await until('the second one is cut', async () => (await first.running()).walSenders.length === 1);
   await first.sql('CREATE TABLE only_third AS SELECT generate_series(1, 1000) AS i');
   await until('the third one has it', async () => {

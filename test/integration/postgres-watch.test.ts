@@ -143,7 +143,7 @@ test('a fence ends a frozen postmaster and its working backends at once', async 
 
 test('a fence in the middle of a start leaves nothing running', async () => {
   for (const waitMs of [0, 3, 8, 15, 30]) {
-    const job = it.run({ kind: 'start', as: 'primary', upstream: undefined, settings });
+    const job = it.run({ kind: 'start', as: 'primary', upstream: undefined, settings, synchronousStandbyNames: '' });
     await new Promise((resolve) => setTimeout(resolve, waitMs));
     await it.postgres.fence();
     await job;
@@ -205,7 +205,13 @@ test('a wrong password is a silent instance with a text that says what to check'
 test('a port in use fails the start, and the words name it', async () => {
   const taker = createServer();
   await new Promise<void>((resolve) => taker.listen(it.endpoint.port, '127.0.0.1', resolve));
-  const outcome = await it.run({ kind: 'start', as: 'primary', upstream: undefined, settings });
+  const outcome = await it.run({
+    kind: 'start',
+    as: 'primary',
+    upstream: undefined,
+    settings,
+    synchronousStandbyNames: '',
+  });
   await new Promise((resolve) => taker.close(resolve));
   assert.ok(
     !outcome.ok && /could not bind IPv4 address.*Address already in use/.test(outcome.error),
@@ -251,7 +257,7 @@ test('an idle inspection costs little', async (t) => {
 
 test('two jobs at a time are a bug of the caller, a stop is not', async () => {
   const checkpoint = it.run({ kind: 'checkpoint' });
-  await assert.rejects(it.run({ kind: 'checkpoint' }), /while another one runs/);
+  await assert.rejects(it.run({ kind: 'checkpoint' }), /while checkpoint runs/);
   await it.must({ kind: 'stop', mode: 'fast' });
   await checkpoint;
   assert.equal((await it.postgres.inspect()).instance.kind, 'stopped');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { clusterAnswer, memberAnswer } from '../../src/api/answers.ts';
-import { clusterBody, configBody, historyBody, memberBody, toJson } from '../../src/api/bodies.ts';
+import { clusterBody, configBody, failsafeBody, historyBody, memberBody, toJson } from '../../src/api/bodies.ts';
 import { lsn } from '../../src/core/lsn.ts';
 import type { Report } from '../../src/core/report.ts';
 import * as reports from './api-reports.ts';
@@ -105,13 +105,34 @@ test('the cluster is what Patroni recorded, in both modes', () => {
   same(patroniCluster(clusterBody({ ...reports.primary, view }, reports.scope)), recorded.syncCluster);
 });
 
-test('of |S| > k standbys none has every commit: they are quorum standbys', () => {
-  const rule = reports.versioned({ ...syncRule.value, syncStandbys: ['pg-1', 'pg-2'] });
-  const report = { ...reports.replica, view: reports.viewOf({ rule }) };
+test('in quorum mode a sync standby is a quorum standby, however many of them a commit needs', () => {
+  const config = reports.versioned({ ...reports.settings, synchronousMode: 'quorum' as const });
+  const report = { ...reports.replica, view: reports.viewOf({ rule: syncRule, config }) };
   assert.equal(memberBody(report, context(0))['quorum_standby'], true);
   assert.equal(memberBody(report, context(0))['sync_standby'], undefined);
   const { members } = clusterAnswer.parse(JSON.parse(toJson(clusterBody(report, 's'))));
   assert.equal(members.find(({ name }) => name === 'pg-1')?.role, 'quorum_standby');
+});
+
+test('a witness is one, and has no position', () => {
+  const record = reports.recordOf('pg-1', reports.position);
+  const witness = { ...record, role: 'witness' as const, tags: { ...record.tags, witness: true } };
+  const known = new Map([['pg-1', reports.versioned(witness)]]);
+  const { members } = clusterAnswer.parse(
+    JSON.parse(toJson(clusterBody({ ...reports.primary, view: reports.viewOf({ members: known }) }, 's'))),
+  );
+  const shown = members.find(({ name }) => name === 'pg-1');
+  assert.deepEqual([shown?.role, shown?.lsn, shown?.lag], ['witness', undefined, undefined]);
+});
+
+test('failsafe: the members that are asked, as Patroni shows them', () => {
+  assert.deepEqual(failsafeBody(reports.viewOf()), {
+    'pg-0': 'http://127.0.0.1:8008/patroni',
+    'pg-1': 'http://127.0.0.1:8009/patroni',
+  });
+  const off = reports.versioned({ ...reports.settings, failsafeMode: false });
+  assert.equal(failsafeBody(reports.viewOf({ config: off })), undefined);
+  assert.equal(failsafeBody(undefined), undefined);
 });
 
 test('an instance that does not answer has state and role only', () => {
@@ -219,7 +240,7 @@ test('addresses of IPv6, and connection strings that cannot be read', () => {
 
 test('tags that Patroni understands are shown when they are set', () => {
   const all = { nofailover: false, noloadbalance: true, zone: 'a', spare: false };
-  const tags = { noFailover: false, failoverPriority: 1, all };
+  const tags = { noFailover: false, failoverPriority: 1, noSync: false, syncPriority: 1, witness: false, all };
   const report = { ...reports.primary, self: { ...reports.primary.self, tags } };
   assert.deepEqual(memberBody(report, context(1))['tags'], { noloadbalance: true, zone: 'a', spare: false });
   const none = { ...reports.primary, self: { ...reports.primary.self, tags: { ...tags, all: { nosync: false } } } };

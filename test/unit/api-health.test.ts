@@ -55,13 +55,14 @@ test('the holder of the key that is not writable yet is leader, not primary', ()
 });
 
 test('sync and quorum standbys', () => {
+  const quorumMode = reports.versioned({ ...reports.settings, synchronousMode: 'quorum' as const });
   const base = ['/health', '/read-only', '/replica'];
   const sync = { ...reports.replica, view: syncRule(['pg-1'], 1) };
   assert.deepEqual(
     passing(sync),
     sorted(...base, '/sync', '/synchronous', '/read-only-sync', '/read-only-synchronous'),
   );
-  const quorum = { ...reports.replica, view: syncRule(['pg-1', 'pg-2'], 1) };
+  const quorum = { ...reports.replica, view: { ...syncRule(['pg-1'], 1), config: quorumMode } };
   assert.deepEqual(passing(quorum), sorted(...base, '/quorum', '/read-only-quorum'));
   const outside = { ...reports.replica, view: syncRule(['pg-2'], 1) };
   assert.deepEqual(passing(outside), sorted(...base, '/async', '/asynchronous'));

@@ -20,10 +20,16 @@ export const settings: Settings = {
   loopWaitMs: 2000,
   retryTimeoutMs: 5000,
   failureTimeoutMs: 2000,
+  heartbeatIntervalMs: 333,
   maximumLagOnFailoverBytes: 1_048_576n,
   primaryStartTimeoutMs: 300_000,
   pause: false,
-  mode: 'async',
+  synchronousMode: 'off',
+  synchronousModeStrict: false,
+  synchronousNodeCount: 1,
+  maximumLagOnSyncnodeBytes: undefined,
+  failsafeMode: true,
+  catchupTimeoutMs: 0,
   usePgRewind: true,
   useSlots: true,
   cloneWhenRewindFails: false,
@@ -42,6 +48,7 @@ export const rule: Rule = {
   number: 1,
   disarmed: false,
   failsafe: ['pg-0', 'pg-1'],
+  released: false,
   storeId: 'store',
 };
 
@@ -52,7 +59,14 @@ export function versioned<Value>(value: Value): Versioned<Value> {
 type Name = 'pg-0' | 'pg-1';
 
 function tagsOf(name: Name) {
-  return { noFailover: false, failoverPriority: 1, all: { mytag: name === 'pg-0' ? 'val0' : 'val1' } };
+  return {
+    noFailover: false,
+    failoverPriority: 1,
+    noSync: false,
+    syncPriority: 1,
+    witness: false,
+    all: { mytag: name === 'pg-0' ? 'val0' : 'val1' },
+  };
 }
 
 export function recordOf(name: Name, position: Lsn): MemberRecord {
@@ -70,6 +84,7 @@ export function recordOf(name: Name, position: Lsn): MemberRecord {
     pause: false,
     pendingRestart: [],
     checkpointed: true,
+    unfit: false,
     serverVersion: 150_018,
     originTerm: 1,
   };
@@ -81,6 +96,8 @@ const unseen = {
   slots: [],
   pendingRestart: [],
   history: [],
+  sourceAgeMs: undefined,
+  synchronousStandbyNames: '',
   timeline: 1,
   serverVersion: 150_018,
 } as const;
@@ -107,6 +124,7 @@ export function primaryInstance(position: Lsn): RunningInstance {
         syncPriority: 0,
         flushLsn: position,
         replayLsn: position,
+        replyAgeMs: 100,
       },
     ],
   };

@@ -44,7 +44,12 @@ test('switchover', () => {
 });
 
 test('failover, which is a switchover when it names the leader', () => {
-  accepted(failover({ candidate: 'pg-1' }), { kind: 'failover', candidate: 'pg-1' });
+  const request = { kind: 'failover', candidate: 'pg-1', allowDataLoss: false };
+  accepted(failover({ candidate: 'pg-1' }), request);
+  accepted(failover({ candidate: 'pg-1', allow_data_loss: 'yes' }), { ...request, allowDataLoss: true });
+  refused(failover({ candidate: 'a', allow_data_loss: 'maybe' }), 400, 'allow_data_loss must be true or false');
+  const onlyFailover = 'Only a failover can allow the loss of data';
+  refused(switchover({ leader: 'a', candidate: 'b', allow_data_loss: true }), 400, onlyFailover);
   accepted(failover({ candidate: 'b', leader: 'a' }), { kind: 'switchover', leader: 'a', candidate: 'b' });
   refused(failover({ leader: 'a' }), 400, 'Failover could be performed only to a specific candidate');
   refused(failover({ candidate: 'a', leader: 'a' }), 400, 'Switchover target and source are the same');

@@ -6,6 +6,7 @@ import { type ApiOptions, startApi } from '../../src/api/server.ts';
 import type { Answer } from '../../src/core/effects.ts';
 import type { OperatorRequest } from '../../src/core/events.ts';
 import type { Report } from '../../src/core/report.ts';
+import type { Heartbeat } from '../../src/core/signs.ts';
 import { createLog, type Log } from '../../src/lib/log.ts';
 import type { Agent } from '../../src/ports/agent.ts';
 import * as reports from './api-reports.ts';
@@ -13,6 +14,7 @@ import * as reports from './api-reports.ts';
 /** An agent that has a report, and answers operators as the test says. */
 class FakeAgent implements Agent {
   readonly scope = reports.scope;
+  readonly name = 'pg-0';
   readonly asked: OperatorRequest[] = [];
   current: Report;
   stepAt = 0;
@@ -40,6 +42,12 @@ class FakeAgent implements Agent {
   operate(request: OperatorRequest, signal: AbortSignal): Promise<Answer> {
     this.asked.push(request);
     return this.answer(request, signal);
+  }
+  hear(heartbeat: Heartbeat): Heartbeat {
+    return { ...heartbeat, from: this.name };
+  }
+  askFailsafe(): Promise<Answer> {
+    return Promise.resolve({ status: 200, text: 'Accepted' });
   }
 }
 
@@ -236,7 +244,7 @@ test('operator requests reach the agent, and its answer is the response', async 
   agent.answer = async (request) => ({ status: request.kind === 'reload' ? 202 : 412, text: `asked: ${request.kind}` });
   const sent: [string, unknown, OperatorRequest, number][] = [
     ['/switchover', { leader: 'a', candidate: 'b' }, { kind: 'switchover', leader: 'a', candidate: 'b' }, 412],
-    ['/failover', { candidate: 'b' }, { kind: 'failover', candidate: 'b' }, 412],
+    ['/failover', { candidate: 'b' }, { kind: 'failover', candidate: 'b', allowDataLoss: false }, 412],
     ['/restart', { role: 'primary' }, { kind: 'restart', role: 'primary', pendingOnly: false }, 412],
     ['/reinitialize', { force: true }, { kind: 'reinitialize', force: true }, 412],
   ];

@@ -31,6 +31,7 @@ const planned: ShownCluster = {
   systemId,
   leaderLsn: lsn(0x3000088),
   paused: false,
+  degraded: undefined,
   scheduledSwitchover: { at: '2031-01-01T00:00:00+00:00', from: 'pg-0', to: 'pg-1' },
   unreadable: [],
   members: [
@@ -103,10 +104,11 @@ function record(changes: Partial<MemberRecord>): MemberRecord {
     state: 'running',
     role: 'replica',
     version: '0.1.0',
-    tags: { noFailover: false, failoverPriority: 1, all: {} },
+    tags: { noFailover: false, failoverPriority: 1, noSync: false, syncPriority: 1, witness: false, all: {} },
     pause: false,
     pendingRestart: [],
     checkpointed: true,
+    unfit: false,
     ...changes,
   };
 }
@@ -138,6 +140,7 @@ const rule = {
   number: 1,
   disarmed: false,
   failsafe: ['pg1', 'pg2', 'pg3'],
+  released: false,
   storeId: 's',
 } as const;
 
@@ -174,7 +177,14 @@ describe('what the DCS has', () => {
 
   test('switches that are off are no tags; several tags are several lines', () => {
     const all = { nofailover: false, clonefrom: true, zone: 'a' };
-    const shown = fromView('demo', view({ pg1: record({ tags: { noFailover: false, failoverPriority: 1, all } }) }));
+    const shown = fromView(
+      'demo',
+      view({
+        pg1: record({
+          tags: { noFailover: false, failoverPriority: 1, noSync: false, syncPriority: 1, witness: false, all },
+        }),
+      }),
+    );
     const text = renderCluster(shown, plain);
     assert.match(text, /\| clonefrom: true \|\n\|.*\| zone: a {9}\|/);
     assert.ok(!text.includes('nofailover'));
@@ -195,7 +205,16 @@ describe('what the DCS has', () => {
 
   test('a tree goes deeper with replicatefrom, and ends where members name each other', () => {
     const from = (name: string) =>
-      record({ tags: { noFailover: false, failoverPriority: 1, all: { replicatefrom: name } } });
+      record({
+        tags: {
+          noFailover: false,
+          failoverPriority: 1,
+          noSync: false,
+          syncPriority: 1,
+          witness: false,
+          all: { replicatefrom: name },
+        },
+      });
     const members = { pg1: record({}), pg2: record({}), pg3: from('pg2'), pg4: from('pg5'), pg5: from('pg4') };
     const shown = fromView('demo', view(members));
     const names = renderCluster(shown, { ...plain, tree: true }).matchAll(/^\| (\s*\+? ?pg\d)/gm);

@@ -48,11 +48,18 @@ describe('a configuration that is right', () => {
     assert.deepEqual(warnings, []);
     assert.equal(config.namespace, '/service');
     assert.deepEqual(config.restapi.connectAddress, { host: '127.0.0.1', port: 8008 });
-    assert.deepEqual(config.postgresql.connectAddress, { host: '127.0.0.1', port: 5432 });
-    assert.equal(config.postgresql.authentication.superuser.username, 'postgres');
-    assert.equal(config.postgresql.authentication.rewind.username, 'postgres');
+    assert.deepEqual(config.postgresql?.connectAddress, { host: '127.0.0.1', port: 5432 });
+    assert.equal(config.postgresql?.authentication.superuser.username, 'postgres');
+    assert.equal(config.postgresql?.authentication.rewind.username, 'postgres');
     assert.deepEqual(config.bootstrap.dcs, {});
-    assert.deepEqual(config.tags, { noFailover: false, failoverPriority: 1, all: {} });
+    assert.deepEqual(config.tags, {
+      noFailover: false,
+      failoverPriority: 1,
+      noSync: false,
+      syncPriority: 1,
+      witness: false,
+      all: {},
+    });
   });
 
   test('JSON is YAML', async () => {
@@ -70,7 +77,7 @@ describe('a configuration that is right', () => {
     );
     assert.deepEqual(config.bootstrap.dcs, { failure_timeout: 0.5 });
     assert.deepEqual(config.bootstrap.initdb, ['--encoding=UTF8', '--data-checksums']);
-    assert.equal(config.postgresql.dataDir, '/data');
+    assert.equal(config.postgresql?.dataDir, '/data');
   });
 
   test('every key of Patroni is known; what has no effect is named with its place', async () => {
@@ -82,7 +89,7 @@ describe('a configuration that is right', () => {
     for (const effective of ['bootstrap.dcs.ttl', 'postgresql.pg_hba', 'tags.failover_priority', 'log.level']) {
       assert.ok(!warned.includes(effective), effective);
     }
-    assert.equal(loaded.config.postgresql.authentication.replication.password, '0123456');
+    assert.equal(loaded.config.postgresql?.authentication.replication.password, '0123456');
     assert.equal(
       loaded.warnings.find((warning) => warning.includes('secret')),
       undefined,
@@ -113,7 +120,7 @@ tags: {noloadbalance: false, clonefrom: no, datacenter: dc1}`,
         .replace('name: pg1\n', ''),
     );
     assert.equal(config.name, 'pg9');
-    assert.equal(config.postgresql.authentication.superuser.username, 'admin');
+    assert.equal(config.postgresql?.authentication.superuser.username, 'admin');
   });
 
   test('anchors, aliases, merges', async () => {
@@ -123,6 +130,29 @@ bootstrap: {dcs: {postgresql: {parameters: {<<: {work_mem: 4MB}, max_connections
     assert.deepEqual(config.bootstrap.dcs, {
       postgresql: { parameters: { work_mem: '4MB', max_connections: 9 } },
     });
+  });
+
+  test('what the cluster does about commits, and how soon it notices, has effect', async () => {
+    const { config, warnings } = await accept(
+      `${base}bootstrap: {dcs: {synchronous_mode: quorum, synchronous_mode_strict: on, synchronous_node_count: 2,
+  maximum_lag_on_syncnode: 16MB, failsafe_mode: true, failure_timeout: 500ms, heartbeat_interval: 0.1, catchup_timeout: 1}}
+tags: {nosync: yes, sync_priority: 7}`,
+    );
+    assert.deepEqual(warnings, []);
+    assert.deepEqual([config.tags.noSync, config.tags.syncPriority], [true, 7]);
+    const never = await accept(`${base}tags: {sync_priority: 0}`);
+    assert.deepEqual([never.config.tags.noSync, never.config.tags.syncPriority], [true, 0]);
+  });
+
+  test('a witness needs nothing of PostgreSQL', async () => {
+    const { config } = await accept(`scope: demo
+name: w
+monitor: {uri: postgres://pgherd@127.0.0.1:5433/pgherd}
+restapi: {listen: 127.0.0.1:8008}
+tags: {witness: yes}`);
+    assert.deepEqual([config.postgresql, config.tags.witness, config.tags.all], [undefined, true, { witness: true }]);
+    const there = await accept(`${base}tags: {witness: true}`);
+    assert.equal(there.config.postgresql, undefined);
   });
 
   test('the priority 0 means never, nofailover decides where both are there', async () => {
@@ -168,6 +198,34 @@ describe('a configuration that is wrong', () => {
       [/^5:13: postgresql\.connect_address: found nothing/],
     ],
     ['bad name', base.replace('pg1', '"p g1"'), [/^2:7: name: found "p g1"; allowed: up to 63/]],
+    ...[
+      '*',
+      '',
+      '.',
+      '..',
+      'a/b',
+      'a,b',
+      'a\\tb',
+      'a\\nb',
+      'a\\x7F',
+      'p\u00fc1',
+      'a'.repeat(64),
+      'WalReceiver',
+      'pg_receivewal',
+    ].map(
+      (name) =>
+        [
+          `the name ${name}`,
+          base.replace('pg1', `"${name}"`),
+          [/^2:7: name: found .*; allowed: up to 63 printable .* not \. or \.\. or \* or the name of a program/],
+        ] as const,
+    ),
+    [
+      'a bad name in the old place',
+      base.replace('name: pg1\n', '').replace('data_dir: /data', 'data_dir: /data, name: "*"'),
+      [/postgresql\.name: found "\*"; allowed: up to 63/],
+    ],
+    ['a scope above', base.replace('scope: demo', 'scope: ..'), [/^1:8: scope: found "\.\."/]],
     ['bad scope', base.replace('scope: demo', 'scope: a/b'), [/^1:8: scope: found "a\/b"/]],
     [
       'nothing but a scope',
@@ -179,6 +237,18 @@ describe('a configuration that is wrong', () => {
       'a tag of your own',
       `${base}tags: {mine: [1]}`,
       [/tags\.mine: found a list; allowed: text, a number or a boolean/],
+    ],
+    [
+      'a ttl that is too short for the failure timeout',
+      `${base}bootstrap: {dcs: {ttl: 3, failure_timeout: 2}}`,
+      [
+        /^6:24: bootstrap\.dcs\.ttl: found 3 s; allowed: at least twice failure_timeout, 4 s; raise ttl, or lower failure_timeout$/,
+      ],
+    ],
+    [
+      'heartbeats that are too rare',
+      `${base}bootstrap: {dcs: {heartbeat_interval: 1}}`,
+      [/^6:39: bootstrap\.dcs\.heartbeat_interval: found 1 s; allowed: at most a third of failure_timeout, 0\.666 s; /],
     ],
     ['Kubernetes', `${base}kubernetes: {labels: {}}`, [/^6:1: kubernetes: Kubernetes is not supported; /]],
     ['etcd beside the monitor', `${base}etcd3: {hosts: [a:2379]}`, [/^6:1: etcd3: etcd is not yet supported/]],
@@ -282,8 +352,8 @@ describe('the environment', () => {
       PATRONI_LOGLEVEL: 'debug',
     });
     assert.equal(config.name, 'pg7');
-    assert.deepEqual(config.postgresql.listen, { hosts: ['::1'], port: 5439 });
-    assert.equal(config.postgresql.authentication.superuser.password, 'x');
+    assert.deepEqual(config.postgresql?.listen, { hosts: ['::1'], port: 5439 });
+    assert.equal(config.postgresql?.authentication.superuser.password, 'x');
     assert.equal(config.dcs.uri, 'postgres://pgherd@h:1/p');
     assert.equal(config.log.level, 'DEBUG');
   });

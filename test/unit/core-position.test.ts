@@ -50,12 +50,13 @@ function withFloor(floor: Position | 'infinite'): Durable {
 test('past the floor is past it for good: more WAL never falls below, a higher floor never lets more through', () => {
   check(
     property(position, position, position, position, (floor, higherFloor, a, b) => {
-      assert.ok(isPastFloor(emptyDurable('a'), a));
-      assert.ok(!isPastFloor(withFloor('infinite'), a));
-      assert.ok(isPastFloor(withFloor(floor), floor));
-      if (isPastFloor(withFloor(floor), a) && comparePositions(b, a) >= 0) assert.ok(isPastFloor(withFloor(floor), b));
-      if (comparePositions(higherFloor, floor) >= 0 && isPastFloor(withFloor(higherFloor), a))
-        assert.ok(isPastFloor(withFloor(floor), a));
+      assert.ok(isPastFloor(emptyDurable('a'), a, []));
+      assert.ok(!isPastFloor(withFloor('infinite'), a, []));
+      assert.ok(isPastFloor(withFloor(floor), floor, []));
+      if (isPastFloor(withFloor(floor), a, []) && comparePositions(b, a) >= 0)
+        assert.ok(isPastFloor(withFloor(floor), b, []));
+      if (comparePositions(higherFloor, floor) >= 0 && isPastFloor(withFloor(higherFloor), a, []))
+        assert.ok(isPastFloor(withFloor(floor), a, []));
     }),
     { numRuns: 2000 },
   );

@@ -134,6 +134,8 @@ function instanceAt(how: Known, origin: TermEntry, end: Lsn): PostgresStatus['in
     replayedAt: undefined,
     replayPaused: false,
     localWalUsedUp: true,
+    sourceAgeMs: undefined,
+    synchronousStandbyNames: '',
     replicationState: undefined,
     upstream: undefined,
     walSenders: [],

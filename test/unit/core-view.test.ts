@@ -33,6 +33,7 @@ const rule: Arbitrary<Rule> = number.map((term) => ({
   number: term,
   disarmed: false,
   failsafe: ['pg1'],
+  released: false,
   storeId: 'store',
 }));
 const memberRecord: Arbitrary<MemberRecord> = number.map((timeline) => ({
@@ -41,7 +42,8 @@ const memberRecord: Arbitrary<MemberRecord> = number.map((timeline) => ({
   state: 'running',
   role: 'replica',
   version: '0',
-  tags: { noFailover: false, failoverPriority: 1, all: {} },
+  tags: { noFailover: false, failoverPriority: 1, noSync: false, syncPriority: 1, witness: false, all: {} },
+  unfit: false,
   timeline,
   pause: false,
   pendingRestart: [],

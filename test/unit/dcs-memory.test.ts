@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { createMemoryDcs, type MemoryDcs } from '../../src/dcs/memory/dcs.ts';
+import { createMemoryDcs, type MemoryDcs, type MemoryPeer } from '../../src/dcs/memory/dcs.ts';
 import {
   createModel,
   expire,
@@ -16,7 +16,7 @@ import {
 import { apply, contract, grant, never, put, read, recorder, until } from '../dcs/contract.ts';
 
 contract('memory', async () => {
-  const clusters = new Map<string, { readonly model: Model<string>; readonly peers: Set<() => void> }>();
+  const clusters = new Map<string, { readonly model: Model<string>; readonly peers: Set<MemoryPeer> }>();
   return {
     connect(scope) {
       const found = clusters.get(scope) ?? { model: createModel<string>('store'), peers: new Set() };
@@ -29,7 +29,7 @@ contract('memory', async () => {
 function make(): { dcs: MemoryDcs; other: MemoryDcs; clock: { now: number } } {
   const clock = { now: 0 };
   const model = createModel<string>('store');
-  const peers = new Set<() => void>();
+  const peers = new Set<MemoryPeer>();
   const access = (): MemoryDcs => createMemoryDcs(model, () => clock.now, peers);
   return { dcs: access(), other: access(), clock };
 }

@@ -3,9 +3,8 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { asRead, type Transaction, type Write } from '../../src/core/effects.ts';
 import { lsn } from '../../src/core/lsn.ts';
-import type { ClusterView, MemberRecord, Rule, Settings } from '../../src/core/model.ts';
+import type { ClusterView, MemberRecord, Rule } from '../../src/core/model.ts';
 import { decodeView, encodeTransaction } from '../../src/dcs/records.ts';
-import { decodeSettings } from '../../src/dcs/settings.ts';
 import type { Snapshot, StoredKey } from '../../src/ports/dcs.ts';
 
 function snapshot(values: Readonly<Record<string, string>>): Snapshot {
@@ -55,7 +54,7 @@ describe("Patroni's records", () => {
     assert.equal(found.initialize?.value, '7710173580712720136');
     assert.equal(found.leader?.value, 'pg-0');
     assert.equal(found.config?.value.ttlMs, 20_000);
-    assert.equal(found.config?.value.mode, 'sync');
+    assert.equal(found.config?.value.synchronousMode, 'on');
     assert.deepEqual(found.config?.value.parameters, { max_connections: '101' });
     const primary = found.members.get('pg-0')?.value;
     assert.equal(primary?.role, 'primary');
@@ -157,10 +156,12 @@ const rules: fc.Arbitrary<Rule> = fc.record(
     number: counts,
     disarmed: fc.boolean(),
     handover: fc.record(
-      { timeline: ordinals, lsn: lsns, to: texts },
-      { requiredKeys: ['timeline', 'lsn'], noNullPrototype: true },
+      { originTerm: counts, timeline: ordinals, lsn: lsns, to: texts },
+      { requiredKeys: ['originTerm', 'timeline', 'lsn'], noNullPrototype: true },
     ),
+    base: fc.record({ originTerm: counts, lsn: lsns }, { noNullPrototype: true }),
     failsafe: fc.array(texts),
+    released: fc.boolean(),
     storeId: fc.string(),
   },
   {
@@ -174,6 +175,7 @@ const rules: fc.Arbitrary<Rule> = fc.record(
       'number',
       'disarmed',
       'failsafe',
+      'released',
       'storeId',
     ],
     noNullPrototype: true,
@@ -185,15 +187,23 @@ const memberRecords: fc.Arbitrary<MemberRecord> = fc.record(
     connUrl: fc.string(),
     apiUrl: fc.string(),
     state: fc.constantFrom('running' as const, 'crashed' as const, 'creating replica' as const),
-    role: fc.constantFrom('primary' as const, 'replica' as const, 'promoted' as const),
+    role: fc.constantFrom('primary' as const, 'replica' as const, 'promoted' as const, 'witness' as const),
     version: fc.string(),
-    tags: fc.constant({ noFailover: false, failoverPriority: 3, all: { failover_priority: 3, note: 'x' } }),
+    tags: fc.constant({
+      noFailover: false,
+      failoverPriority: 3,
+      noSync: true,
+      syncPriority: 2,
+      witness: false,
+      all: { failover_priority: 3, note: 'x', nosync: true, sync_priority: 2 },
+    }),
     timeline: ordinals,
     lsn: lsns,
     replicationState: fc.string(),
     pause: fc.boolean(),
     pendingRestart: fc.array(texts),
     checkpointed: fc.boolean(),
+    unfit: fc.boolean(),
     serverVersion: counts,
     originTerm: counts,
     rule: fc.string(),
@@ -207,7 +217,18 @@ const memberRecords: fc.Arbitrary<MemberRecord> = fc.record(
     ),
   },
   {
-    requiredKeys: ['connUrl', 'apiUrl', 'state', 'role', 'version', 'tags', 'pause', 'pendingRestart', 'checkpointed'],
+    requiredKeys: [
+      'connUrl',
+      'apiUrl',
+      'state',
+      'role',
+      'version',
+      'tags',
+      'pause',
+      'pendingRestart',
+      'checkpointed',
+      'unfit',
+    ],
     noNullPrototype: true,
   },
 );
@@ -245,7 +266,13 @@ describe('written and read back', () => {
         assert.deepEqual(roundTrip({ key: 'terms', value: terms }).terms?.value, terms);
         const status = { lsn: position, slots: [['pg_1', position]] as const };
         assert.deepEqual(roundTrip({ key: 'status', value: status }).status?.value, status);
-        const wish = { kind: 'switchover', candidate: word, requestId: word, refused: word } as const;
+        const wish = {
+          kind: 'switchover',
+          candidate: word,
+          requestId: word,
+          refused: word,
+          allowDataLoss: true,
+        } as const;
         assert.deepEqual(roundTrip({ key: 'failover', value: wish }).failover?.value, wish);
       }),
     );
@@ -267,7 +294,14 @@ describe('written and read back', () => {
             state: 'running',
             role: 'replica',
             version: '1',
-            tags: { noFailover: false, failoverPriority: 1, all: {} },
+            tags: {
+              noFailover: false,
+              failoverPriority: 1,
+              noSync: false,
+              syncPriority: 1,
+              witness: false,
+              all: {},
+            },
             timeline: 1,
             lsn: lsn(9),
             receivedLsn: lsn(9),
@@ -276,6 +310,7 @@ describe('written and read back', () => {
             pause: true,
             pendingRestart: ['a'],
             checkpointed: false,
+            unfit: false,
             originTerm: 4,
           },
         },
@@ -297,107 +332,5 @@ describe('written and read back', () => {
     );
     const [deleted] = encodeTransaction(transaction({ key: 'failover', value: undefined })).write;
     assert.deepEqual(deleted, { key: 'failover', value: undefined });
-  });
-});
-
-function settings(raw: unknown): Settings {
-  const decoded = decodeSettings(raw);
-  assert.ok(decoded.ok, decoded.ok ? '' : decoded.error);
-  return decoded.settings;
-}
-const written = (value: Settings, before?: ClusterView): unknown => {
-  const [config] = encodeTransaction(transaction({ key: 'config', value }), before).write;
-  return JSON.parse(config?.value ?? '');
-};
-
-describe('config', () => {
-  test('has defaults', () => {
-    assert.deepEqual(settings({}), {
-      ttlMs: 10_000,
-      loopWaitMs: 10_000,
-      retryTimeoutMs: 10_000,
-      failureTimeoutMs: 2000,
-      maximumLagOnFailoverBytes: 1_048_576n,
-      primaryStartTimeoutMs: 300_000,
-      pause: false,
-      mode: 'async',
-      usePgRewind: true,
-      useSlots: true,
-      cloneWhenRewindFails: true,
-      cloneWhenDiverged: true,
-      memberSlotsTtlMs: 1_800_000,
-      parameters: {},
-    });
-  });
-
-  test('takes fractions, units, words and aliases', () => {
-    const found = settings({
-      ttl: 3.5,
-      failure_timeout: '500ms',
-      member_slots_ttl: '2h',
-      master_start_timeout: 0,
-      maximum_lag_on_failover: '16MB',
-      synchronous_mode: 'quorum',
-      pause: 'on',
-      postgresql: {
-        use_pg_rewind: false,
-        remove_data_directory_on_rewind_failure: 'off',
-        parameters: { max_connections: 100, hot_standby: true, work_mem: '4MB', gone: null },
-        pg_hba: ['local all all trust'],
-      },
-    });
-    assert.deepEqual(
-      [found.ttlMs, found.failureTimeoutMs, found.memberSlotsTtlMs, found.primaryStartTimeoutMs],
-      [3500, 500, 7_200_000, 0],
-    );
-    assert.equal(found.maximumLagOnFailoverBytes, 16n << 20n);
-    assert.deepEqual([found.mode, found.pause, found.usePgRewind], ['sync', true, false]);
-    assert.deepEqual([found.cloneWhenRewindFails, found.cloneWhenDiverged], [false, true]);
-    assert.deepEqual(found.parameters, { max_connections: '100', hot_standby: 'on', work_mem: '4MB' });
-    assert.deepEqual(found.pgHba, ['local all all trust']);
-  });
-
-  test('errors name the place', () => {
-    const found = decodeSettings({ loop_wait: -1, postgresql: { parameters: { a: [] } } });
-    assert.ok(!found.ok);
-    assert.deepEqual(
-      found.issues.map(({ path }) => path),
-      [['loop_wait'], ['postgresql', 'parameters', 'a']],
-    );
-    assert.ok(!decodeSettings([]).ok);
-    assert.ok(!decodeSettings('x').ok);
-  });
-
-  test('what we do not know survives a rewrite; what did not change keeps its form', () => {
-    const raw = {
-      ttl: '30',
-      slots: { a: { type: 'physical', big: 1 } },
-      check_timeline: true,
-      postgresql: { callbacks: { on_start: 'x' }, parameters: { max_connections: 100, work_mem: '4MB' } },
-    };
-    const before = view({ config: JSON.stringify(raw).replace('"big":1', '"big":12345678901234567890') });
-    assert.ok(before.config);
-    const paused = { ...before.config.value, pause: true, parameters: { max_connections: '100', x: '1' } };
-    const [config] = encodeTransaction(transaction({ key: 'config', value: paused }), before).write;
-    assert.equal(
-      config?.value,
-      '{"ttl":"30","slots":{"a":{"type":"physical","big":12345678901234567890}},"check_timeline":true,' +
-        '"postgresql":{"callbacks":{"on_start":"x"},"parameters":{"max_connections":100,"x":"1"}},"pause":true}',
-    );
-    const resumed = view({ config: config?.value ?? '' });
-    assert.ok(resumed.config);
-    const text = JSON.stringify(written({ ...resumed.config.value, pause: false }, resumed));
-    assert.ok(!text.includes('pause'), text);
-  });
-
-  test("the founder's first write is the configured section as it is", () => {
-    const raw = { ttl: 5, my: { own: [1, 2] }, postgresql: { parameters: { max_connections: 50 } } };
-    assert.deepEqual(written(settings(raw)), raw);
-  });
-
-  test('settings that were made otherwise are written in full', () => {
-    const made = { ...settings({}), ttlMs: 1500, mode: 'sync' as const, primaryStartTimeoutMs: 1000 };
-    assert.deepEqual(written(made), { ttl: 1.5, synchronous_mode: 'quorum', primary_start_timeout: 1 });
-    assert.deepEqual(settings(written(made)), made);
   });
 });

@@ -16,11 +16,19 @@ const folder = mkdtempSync('/tmp/pgherd-test-');
 const clock = bootClock();
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const durable: Durable = {
+/** Every field: what is not loaded again is forgotten by an agent that restarts. */
+const durable: Required<Durable> = {
   member: 'pg-1',
   systemId: '7710173580712720136',
+  dirMark: 'a-directory',
+  storeId: 'a-store',
+  originTerm: 2,
+  revokedTerm: 3,
+  joining: { term: 3, parent: 2, fromTimeline: 1 },
+  promise: { term: 3, bootId: 'a-boot', until: 4711.5, ttlMs: 10_000 },
   maxTerm: 3,
   maxRuleNumber: 4,
+  maxNonce: 'lease/4',
   lastLsn: lsn(0xffff_0000_0001n),
   floor: { originTerm: 2, lsn: lsn(77) },
   promoting: { term: 3, fromTimeline: 1 },

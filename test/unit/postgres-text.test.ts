@@ -7,7 +7,7 @@ import { slotNameOf } from '../../src/core/slots.ts';
 import { conninfo, parseConninfo, passfile, upstreamConninfo, upstreamOf } from '../../src/postgres/conninfo.ts';
 import { parseControlData, wasShutDown } from '../../src/postgres/control-data.ts';
 import { toolArguments } from '../../src/postgres/options.ts';
-import { effectiveParameters, formatParameter, stripAutoConf } from '../../src/postgres/parameters.ts';
+import { effectiveParameters, formatParameter, parseParameters, stripAutoConf } from '../../src/postgres/parameters.ts';
 import { scramVerifier } from '../../src/postgres/scram.ts';
 
 const member = { listen: { hosts: ['10.0.0.1', '127.0.0.1'], port: 5433 }, scope: 'main', parameters: {} };
@@ -88,6 +88,30 @@ test('a value that would keep PostgreSQL from starting gives way to the default,
 
 test('parameter values are quoted for postgresql.conf', () => {
   assert.equal(formatParameter('a', `it's \\ "x"\n`), `a = 'it''s \\\\ "x"\\n'`);
+});
+
+test('our file is read as it was written', () => {
+  check(
+    property(string(), string(), (left, right) => {
+      // PostgreSQL takes no NUL in a value.
+      const values = { 'pgherd.mark': left.replaceAll('\0', ''), work_mem: right.replaceAll('\0', '') };
+      const lines = Object.entries(values).map(([name, value]) => formatParameter(name, value));
+      assert.deepEqual(parseParameters(`# head\n${lines.join('\n')}\n`), values);
+    }),
+  );
+  assert.deepEqual(parseParameters("work_mem = 4MB\ninclude 'x'\na = 'b"), {});
+});
+
+test('in synchronous mode no file of ours lowers what a commit waits for', () => {
+  const chosen = (value: string, synchronousMode: 'off' | 'on'): string | undefined =>
+    effectiveParameters(member, { parameters: { synchronous_commit: value }, synchronousMode }, {}).file[
+      'synchronous_commit'
+    ];
+  for (const lower of ['off', 'local', 'remote_write', 'no']) {
+    assert.equal(chosen(lower, 'on'), undefined);
+    assert.equal(chosen(lower, 'off'), lower);
+  }
+  for (const enough of ['on', 'remote_apply', 'TRUE']) assert.equal(chosen(enough, 'on'), enough);
 });
 
 test('only what is ours leaves postgresql.auto.conf', () => {

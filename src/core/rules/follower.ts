@@ -1,16 +1,23 @@
 /** Another member holds the key: be its replica, by the least costly way. */
-import { configurationMark, isConfigured } from '../configuration.ts';
+import { configurationMark, isConfigured, isConfiguredAlone } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
+import { comparable } from '../position.ts';
 import { type RejoinPath, rejoinPath } from '../rejoin.ts';
+import { configureAlone, startFollowing } from './instance.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
+
+/** A server that has to get WAL before it takes connections cannot be told where from while it waits. */
+const notReadyMs = 10_000;
 
 export const followerRules: readonly Rule[] = [
   {
     name: 'term-not-recorded',
-    condition: 'Another holds the key, and where its term began is not on record yet',
+    condition: 'Another holds the key, where its term began is not on record yet, and I may have WAL that it has not',
     does: 'wait',
     when: (f) =>
-      (f.instance === 'replica' || f.instance === 'stopped') && !f.terms.some((entry) => entry.term === f.rule?.term),
+      (f.instance === 'replica' || f.instance === 'stopped') &&
+      !f.terms.some((entry) => entry.term === f.rule?.term) &&
+      !isPartOfBase(f),
     goal: () => wait,
     because: (f) =>
       `${f.holder} holds the key in term ${f.rule?.term ?? '?'}; nobody follows it before it is known where that term began`,
@@ -26,8 +33,21 @@ export const followerRules: readonly Rule[] = [
       !isConfigured(f, f.upstream) &&
       path(f)?.kind === 'follow' &&
       mayTry(f, 'configure'),
-    goal: (f) => ({ kind: 'job', job: { kind: 'configure', upstream: f.upstream, settings: f.settings } }),
+    goal: (f) => ({ kind: 'job', job: { ...configureAlone(f), upstream: f.upstream } }),
     because: (f) => `${f.holder} holds the key: ${configurationMark(f, f.upstream)}${attemptText(f, 'configure')}`,
+  },
+  {
+    name: 'restart-to-follow',
+    condition: 'Another holds the key, and the instance was started without its address and does not become ready',
+    does: 'immediate stop',
+    when: (f) =>
+      f.instance === 'starting' &&
+      f.upstream !== undefined &&
+      isConfiguredAlone(f) &&
+      f.state.downSince !== undefined &&
+      f.now - f.state.downSince >= notReadyMs,
+    goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'immediate' } }),
+    because: (f) => `it may need WAL that only ${f.holder} has; it is started again with its address`,
   },
   {
     name: 'paused-replica',
@@ -100,7 +120,7 @@ export const followerRules: readonly Rule[] = [
     condition: 'Another holds the key, and the instance is down',
     does: 'start as replica',
     when: (f) => f.instance === 'stopped' && mayTry(f, 'start'),
-    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: f.upstream, settings: f.settings } }),
+    goal: (f) => ({ kind: 'job', job: startFollowing(f) }),
     because: (f) => `${f.holder} holds the key${attemptText(f, 'start')}`,
   },
   {
@@ -133,6 +153,13 @@ export const followerRules: readonly Rule[] = [
     },
   },
 ];
+
+/** All WAL here is of the term that the taker's newest WAL is of, and no further: whatever the holder makes of it goes on from mine. */
+function isPartOfBase({ rule, position, instance, terms }: Facts): boolean {
+  if (rule?.base === undefined || position === undefined || instance !== 'replica') return false;
+  const base = comparable(terms, rule.base);
+  return position.originTerm === base.originTerm && position.lsn <= base.lsn;
+}
 
 function path(f: Facts): RejoinPath | undefined {
   if (f.postgres === undefined) return undefined;

@@ -1,11 +1,17 @@
 /** The leader key is mine: serve, or give it to somebody who can. */
-import { liveCandidates } from '../candidates.ts';
+import { liveCandidates, zeroLossCandidates } from '../candidates.ts';
 import { configurationMark, isConfigured } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
+import { likeNamed } from '../names.ts';
+import { wantedNames } from '../sync-standbys.ts';
 import { setDisarmed, setFailsafe } from '../transactions.ts';
-import { stoppedCleanly } from './instance.ts';
+import { configureAlone, startAlone, stoppedCleanly } from './instance.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
+import { settlingRules, synchronousRules } from './synchronous.ts';
 import { mayRetake } from './vacancy.ts';
+
+/** Released at once, the key would go while an init system's restart brings the instance back, writable. */
+const restartByHandMs = 1000;
 
 export const holderRules: readonly Rule[] = [
   {
@@ -78,11 +84,34 @@ export const holderRules: readonly Rule[] = [
         : { kind: 'transact', transaction: setDisarmed(f.view, f.rule, false) },
     because: () => 'the cluster was resumed',
   },
+  ...settlingRules,
+  {
+    name: 'configure-to-promote',
+    condition: 'The key is mine, the instance is a replica, and it would not wait for the right sync standbys',
+    does: 'configure',
+    when: (f) =>
+      f.iHold &&
+      f.instance === 'replica' &&
+      f.running?.synchronousStandbyNames !== wantedNames(f) &&
+      !promotionIsHopeless(f) &&
+      mayTry(f, 'configure'),
+    goal: (f) => ({
+      kind: 'job',
+      // The checkpointer has to know that commits wait before the first one can come.
+      job: { ...configureAlone(f), prove: f.running?.synchronousStandbyNames === '' ? 'from-none' : 'nothing' },
+    }),
+    because: (f) => `no commit may be let in before it waits for its sync standbys${attemptText(f, 'configure')}`,
+  },
   {
     name: 'promote',
     condition: 'The key is mine, and the instance runs as a replica',
     does: 'promote',
-    when: (f) => f.iHold && f.instance === 'replica' && mayTry(f, 'promote') && !promotionIsHopeless(f),
+    when: (f) =>
+      f.iHold &&
+      f.instance === 'replica' &&
+      f.running?.synchronousStandbyNames === wantedNames(f) &&
+      mayTry(f, 'promote') &&
+      !promotionIsHopeless(f),
     goal: () => ({ kind: 'job', job: { kind: 'promote' } }),
     because: (f) => `term ${f.rule?.term ?? '?'} is mine${attemptText(f, 'promote')}`,
   },
@@ -139,11 +168,24 @@ export const holderRules: readonly Rule[] = [
     because: (f) => `${newMembers(f).join(', ')} joined`,
   },
   {
+    name: 'forget-members',
+    condition: 'The key is mine, and a member that the rule names has not been registered for member_slots_ttl',
+    does: 'know members',
+    when: (f) => f.iHold && f.instance === 'primary' && goneMembers(f).length > 0,
+    goal: (f) => {
+      if (f.view === undefined || f.rule === undefined) return wait;
+      const failsafe = f.rule.failsafe.filter((member) => !goneMembers(f).includes(member));
+      return { kind: 'transact', transaction: setFailsafe(f.view, f.rule, failsafe) };
+    },
+    because: (f) => `${goneMembers(f).join(', ')} left; nothing is kept for them any longer`,
+  },
+  ...synchronousRules,
+  {
     name: 'configure-primary',
-    condition: 'The key is mine, and the settings changed',
+    condition: 'The key is mine, and the settings changed (or the rule lets more commits through than PostgreSQL does)',
     does: 'configure',
     when: (f) => f.iHold && f.instance === 'primary' && !isConfigured(f, undefined) && mayTry(f, 'configure'),
-    goal: (f) => ({ kind: 'job', job: { kind: 'configure', upstream: undefined, settings: f.settings } }),
+    goal: (f) => ({ kind: 'job', job: configureAlone(f) }),
     because: (f) => `${configurationMark(f, undefined)}${attemptText(f, 'configure')}`,
   },
   {
@@ -166,22 +208,23 @@ export const holderRules: readonly Rule[] = [
     name: 'data-lost',
     condition: 'The key is mine, and there is no data directory any more',
     does: 'release',
-    when: (f) => f.iHold && f.instance === 'empty',
+    when: (f) => mayRelease(f) && f.instance === 'empty',
     goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
     because: () => 'the data directory is gone',
+  },
+  {
+    name: 'stopped-a-moment-ago',
+    condition: 'The key is mine, and the instance was stopped behind my back a moment ago: it may be a restart',
+    does: 'wait',
+    when: (f) => wasStoppedByHand(f) && f.now - (f.state.downSince ?? f.now) < restartByHandMs,
+    goal: () => wait,
+    because: () => 'somebody stopped the instance; if it is a restart, it comes back by itself',
   },
   {
     name: 'stopped-by-hand',
     condition: 'The key is mine, the instance was stopped behind my back, and a replica has all its WAL',
     does: 'release (handover)',
-    when: (f) =>
-      f.iHold &&
-      stoppedCleanly(f) &&
-      !f.state.stoppedByUs &&
-      !f.state.wentDownInPause &&
-      sawExit(f) &&
-      !isOffered(f) &&
-      liveCandidates(f).length > 0,
+    when: (f) => wasStoppedByHand(f),
     goal: () => ({ kind: 'release', candidate: undefined, clean: true, abstain: false }),
     because: (f) => `somebody stopped the instance; ${liveCandidates(f).join(', ')} can serve`,
   },
@@ -189,7 +232,7 @@ export const holderRules: readonly Rule[] = [
     name: 'start-failed',
     condition: 'The key is mine, the instance does not come back within primary_start_timeout, and a replica can serve',
     does: 'release',
-    when: (f) => f.iHold && f.instance === 'stopped' && tooLongDown(f) && liveCandidates(f).length > 0,
+    when: (f) => mayRelease(f) && f.instance === 'stopped' && tooLongDown(f) && liveCandidates(f).length > 0,
     goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
     because: (f) =>
       `not up for ${seconds(f.now - (f.state.downSince ?? f.now))} s (primary_start_timeout ${seconds(f.settings.primaryStartTimeoutMs)} s); ${liveCandidates(f).join(', ')} can serve`,
@@ -198,17 +241,27 @@ export const holderRules: readonly Rule[] = [
     name: 'promotion-given-up',
     condition: 'The key is mine, the instance was stopped because its promotion failed, and somebody else could serve',
     does: 'release',
-    when: (f) => f.iHold && f.instance === 'stopped' && promotionIsHopeless(f),
+    when: (f) => mayRelease(f) && f.instance === 'stopped' && promotionIsHopeless(f),
     goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
     because: (f) =>
       `promotion failed: ${f.state.failures.get('promote')?.error ?? ''}; ${liveCandidates(f).join(', ')} can serve`,
+  },
+  {
+    name: 'hand-over-crashed',
+    condition:
+      'The key is mine, PostgreSQL died, and enough sync standbys are there that nothing can be lost without it',
+    does: 'release',
+    when: (f) => mayRelease(f) && f.instance === 'stopped' && hasCrashed(f) && zeroLossCandidates(f).length > 0,
+    goal: () => ({ kind: 'release', candidate: undefined, clean: false, abstain: true }),
+    because: (f) =>
+      `${whyDown(f)}; ${zeroLossCandidates(f).join(', ')} can take over without losing a commit, which is faster than to recover here`,
   },
   {
     name: 'start-before-promotion',
     condition: 'The key is mine, and the instance is down and is a replica',
     does: 'start as replica',
     when: (f) => f.iHold && f.instance === 'stopped' && isReplicaDirectory(f) && mayTry(f, 'start'),
-    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: undefined, settings: f.settings } }),
+    goal: (f) => ({ kind: 'job', job: startAlone(f, 'replica') }),
     because: (f) =>
       `a replica becomes primary by promotion only, which gives it a timeline of its own${attemptText(f, 'start')}`,
   },
@@ -217,7 +270,7 @@ export const holderRules: readonly Rule[] = [
     condition: 'The key is mine, and the instance is down',
     does: 'start as primary',
     when: (f) => f.iHold && f.instance === 'stopped' && !isReplicaDirectory(f) && mayTry(f, 'start'),
-    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'primary', upstream: undefined, settings: f.settings } }),
+    goal: (f) => ({ kind: 'job', job: startAlone(f, 'primary') }),
     because: (f) => `${whyDown(f)}; starting it in place loses nothing${attemptText(f, 'start')}`,
   },
   {
@@ -226,7 +279,7 @@ export const holderRules: readonly Rule[] = [
       'The key is mine, the instance is up but not ready within primary_start_timeout, and a replica can serve',
     does: 'immediate stop',
     when: (f) =>
-      f.iHold &&
+      mayRelease(f) &&
       (f.instance === 'starting' || f.instance === 'silent') &&
       tooLongDown(f) &&
       liveCandidates(f).length > 0,
@@ -246,6 +299,11 @@ export const holderRules: readonly Rule[] = [
   },
 ];
 
+/** The key is mine, and the DCS is there to give it back to: else nothing is gained by letting go of it. */
+function mayRelease(f: Facts): boolean {
+  return f.iHold && f.state.dcs.kind === 'connected';
+}
+
 /** A key of mine that hangs on no lease that I keep. */
 function hasStaleKey(f: Facts): boolean {
   return f.keyOnUnknownLease !== undefined && !f.iHold && f.state.ruleTransaction === undefined;
@@ -253,6 +311,13 @@ function hasStaleKey(f: Facts): boolean {
 
 function isBeingPromoted(f: Facts): boolean {
   return f.instance === 'replica' && f.state.durable.promoting?.term === f.rule?.term;
+}
+
+/** In order, so that a replica has all of it; and not offered yet. */
+function wasStoppedByHand(f: Facts): boolean {
+  const { stoppedByUs, wentDownInPause } = f.state;
+  if (!mayRelease(f) || !stoppedCleanly(f) || stoppedByUs || wentDownInPause) return false;
+  return sawExit(f) && !isOffered(f) && liveCandidates(f).length > 0;
 }
 
 function isUnknownLease(f: Facts): boolean {
@@ -269,16 +334,38 @@ function promotionIsHopeless(f: Facts): boolean {
   return (f.state.failures.get('promote')?.count ?? 0) >= 2 && liveCandidates(f).length > 0;
 }
 
+/** It ended by itself: not by a stop of ours, nor by a shutdown of somebody's. Each crash is offered to the others once. */
+function hasCrashed(f: Facts): boolean {
+  const instance = f.postgres?.instance;
+  if (f.paused || f.state.stoppedByUs || f.state.restart !== undefined) return false;
+  if (f.state.downSince === f.state.offeredDownSince) return false;
+  return instance?.kind === 'stopped' && instance.exit?.kind === 'crashed';
+}
+
 function isReplicaDirectory(f: Facts): boolean {
   return f.postgres?.directory.kind === 'present' && f.postgres.directory.standbySignal;
 }
 
 function newMembers(f: Facts): readonly string[] {
-  return [...(f.view?.members.keys() ?? [])].filter((member) => !(f.rule?.failsafe.includes(member) ?? true));
+  return [...(f.view?.members.keys() ?? [])].filter(
+    (member) => !(f.rule?.failsafe.includes(member) ?? true) && likeNamed(f, member) === undefined,
+  );
+}
+
+/** Who is asked when the DCS is away, and for whom WAL is kept, must be there to answer, and to take it. */
+function goneMembers(f: Facts): readonly string[] {
+  const { failsafe = [], syncStandbys = [] } = f.rule ?? {};
+  return failsafe.filter((member) => {
+    const since = f.state.absentSince.get(member);
+    if (member === f.self || since === undefined || syncStandbys.includes(member)) return false;
+    return f.now - since >= f.settings.memberSlotsTtlMs;
+  });
 }
 
 function tooLongDown(f: Facts): boolean {
-  return f.state.downSince !== undefined && f.now - f.state.downSince >= f.settings.primaryStartTimeoutMs;
+  const { downSince, holderSince } = f.state;
+  // Who has just taken the key again tries to start before giving it up again.
+  return downSince !== undefined && f.now - Math.max(downSince, holderSince) >= f.settings.primaryStartTimeoutMs;
 }
 
 /** This very stop was offered before, and nobody could take it. */

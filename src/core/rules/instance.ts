@@ -1,5 +1,9 @@
 /** What several rules ask of the instance. */
+
+import { hasUnseenWal } from '../branch.ts';
+import type { Job } from '../effects.ts';
 import type { Facts } from '../facts.ts';
+import { wantedNames } from '../sync-standbys.ts';
 
 /** A postmaster is there, whatever it answers. */
 export function isUp(f: Facts): boolean {
@@ -13,4 +17,27 @@ export function stoppedCleanly(f: Facts): boolean {
     f.postgres?.directory.kind === 'present' &&
     f.postgres.directory.control.state === 'shut down'
   );
+}
+
+/** To be started without a source. */
+export function startAlone(f: Facts, as: 'primary' | 'replica'): Extract<Job, { kind: 'start' }> {
+  const { settings } = f;
+  return { kind: 'start', as, upstream: undefined, settings, synchronousStandbyNames: wantedNames(f) };
+}
+
+/** To be started as a replica of the holder (of nobody, where there is none or it was revoked). */
+export function startFollowing(f: Facts): Job {
+  return { ...startAlone(f, 'replica'), upstream: hasUnseenWal(f) ? undefined : f.upstream };
+}
+
+/** To be configured without a source. Nothing is proven by it: it never lets fewer commits through. */
+export function configureAlone(f: Facts): Extract<Job, { kind: 'configure' }> {
+  const { settings } = f;
+  return {
+    kind: 'configure',
+    upstream: undefined,
+    settings,
+    synchronousStandbyNames: wantedNames(f),
+    prove: 'nothing',
+  };
 }

@@ -94,6 +94,14 @@ export const operatorRules: readonly Rule[] = [
     because: () => 'an operator asked for a restart',
   },
   {
+    name: 'reinit-leave',
+    condition: 'A reinit was asked for, and commits may still be counted on me',
+    does: 'wait',
+    when: (f) => f.state.reinit !== undefined && isUp(f) && !f.mayWrite && canClone(f) && isCounted(f),
+    goal: () => wait,
+    because: (f) => `${f.holder} is to take this member out of its sync standbys first`,
+  },
+  {
     name: 'reinit-stop',
     condition: 'A reinit was asked for, and the instance runs as a replica',
     does: 'fast stop',
@@ -121,6 +129,11 @@ export function wishOf(f: Facts): FailoverRequest | undefined {
 function check(f: Facts): ReturnType<typeof checkSwitchover> | undefined {
   const wish = wishOf(f);
   return wish === undefined ? undefined : checkSwitchover(f, wish);
+}
+
+/** By force it is not waited for: then the copy counts for nothing until it is as far again. */
+function isCounted(f: Facts): boolean {
+  return f.rule?.mode === 'sync' && f.rule.syncStandbys.includes(f.self) && f.state.reinit?.force !== true;
 }
 
 /** A copy is asked of a primary that serves, and of nobody else. */

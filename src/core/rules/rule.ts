@@ -1,6 +1,7 @@
 import type { Job, Transaction } from '../effects.ts';
 import type { Facts } from '../facts.ts';
-import type { Ground } from '../model.ts';
+import type { Endpoint, Ground, Position } from '../model.ts';
+import type { SyncSet } from '../sync-standbys.ts';
 
 /** What a rule wants done. `act.ts` turns it into effects, once. */
 export type Goal =
@@ -24,7 +25,11 @@ export type Goal =
       readonly clean: boolean;
       readonly abstain: boolean;
     }
-  | { readonly kind: 'announce' }
+  /** Make my position known: in asynchronous mode only that, in synchronous mode it revokes. */
+  | { readonly kind: 'announce' | 'revoke' }
+  | { readonly kind: 'take-back' }
+  | { readonly kind: 'tighten-postgres'; readonly to: SyncSet }
+  | { readonly kind: 'catch-up'; readonly source: Endpoint; readonly target: Position }
   | { readonly kind: 'refuse-request'; readonly reason: string }
   | { readonly kind: 'switchover'; readonly candidate: string }
   | { readonly kind: 'record-term' }

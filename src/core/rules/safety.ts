@@ -1,6 +1,9 @@
 /** What comes before anything else: nobody writes without the key, and nothing is done on what is not known. */
 import type { Facts } from '../facts.ts';
-import { deadlineOf } from '../lease.ts';
+import { writeDeadline } from '../failsafe.ts';
+import { likeNamed } from '../names.ts';
+import { slotNameOf } from '../slots.ts';
+import { nextSyncChange } from '../sync-standbys.ts';
 import { type Rule, wait } from './rule.ts';
 
 export const safetyRules: readonly Rule[] = [
@@ -45,7 +48,7 @@ export const readinessRules: readonly Rule[] = [
     name: 'busy',
     condition: 'A job is under way on the instance',
     does: 'wait',
-    when: (f) => f.state.job !== undefined,
+    when: (f) => f.state.job !== undefined && !mayPreempt(f),
     goal: () => wait,
     because: (f) => `${jobText(f)} is under way`,
   },
@@ -75,7 +78,28 @@ export const readinessRules: readonly Rule[] = [
     because: (f) =>
       `a member named ${f.self} is alive at ${otherAddress(f)}; give this one another name, or stop that one`,
   },
+  {
+    name: 'name-too-like',
+    condition: 'A member that came before has nearly this name: PostgreSQL would take one for the other',
+    does: 'wait',
+    when: (f) => likeNamed(f, f.self) !== undefined,
+    goal: () => wait,
+    because: (f) => {
+      const other = likeNamed(f, f.self) ?? '?';
+      const shared =
+        other.toLowerCase() === f.self.toLowerCase()
+          ? 'PostgreSQL compares the names of standbys without case'
+          : `both would use the replication slot ${slotNameOf(f.self)}`;
+      return `there is a member ${other}: ${shared}; give this one another name`;
+    },
+  },
 ];
+
+/** A long checkpoint does not hold up commits that wait for a change of the sync standbys. */
+function mayPreempt(f: Facts): boolean {
+  if (f.state.job?.job.kind !== 'checkpoint' || f.state.switchover !== undefined) return false;
+  return f.iHold && f.instance === 'primary' && nextSyncChange(f).kind !== 'none';
+}
 
 function guardIsOff(f: Facts): boolean {
   return f.state.durable.disarmed;
@@ -93,7 +117,7 @@ function isStopping(f: Facts): boolean {
 
 function leaseRanOut(f: Facts): boolean {
   const { leaderLease, armedUntil } = f.state;
-  if (leaderLease !== undefined) return f.now >= deadlineOf(leaderLease);
+  if (leaderLease !== undefined) return f.now >= (writeDeadline(f.state) ?? 0);
   return armedUntil !== undefined && f.now >= armedUntil;
 }
 

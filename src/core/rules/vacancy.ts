@@ -1,8 +1,11 @@
 /** Nobody holds the leader key: who takes it, on what ground, and who waits for whom. */
 import { awaitedMembers, candidatesOf, electionWaitMs, tooFarBehind } from '../election.ts';
 import type { Facts } from '../facts.ts';
+import { isPromised } from '../failsafe.ts';
 import { formatLsn, lsnZero } from '../lsn.ts';
-import { isPastFloor } from '../position.ts';
+import { comparable, isPastFloor } from '../position.ts';
+import { isForced } from './directory.ts';
+import { startAlone } from './instance.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
 
 /** How long a handover binds, in failure timeouts: first its name, then everybody, then the former holder, then the lag limit only. */
@@ -39,6 +42,8 @@ export const vacancyRules: readonly Rule[] = [
       f.view?.failover?.value.candidate === f.self &&
       f.view.failover.value.kind === 'failover' &&
       f.view.failover.value.refused === undefined &&
+      (f.rule?.mode === 'async' || f.view.failover.value.allowDataLoss === true) &&
+      !isPromised(f) &&
       ready(f),
     goal: () => ({ kind: 'take', ground: 'forced' }),
     because: (f) =>
@@ -79,8 +84,13 @@ export const vacancyRules: readonly Rule[] = [
     condition: 'The key is free, and the instance is down',
     does: 'start as replica',
     when: (f) =>
-      vacant(f) && f.instance === 'stopped' && mayTry(f, 'start') && !f.state.durable.rewinding && !hasHandedOver(f),
-    goal: (f) => ({ kind: 'job', job: { kind: 'start', as: 'replica', upstream: undefined, settings: f.settings } }),
+      vacant(f) &&
+      f.instance === 'stopped' &&
+      mayTry(f, 'start') &&
+      !f.state.durable.rewinding &&
+      !hasHandedOver(f) &&
+      !(f.rule?.mode === 'sync' && isAbstaining(f)),
+    goal: (f) => ({ kind: 'job', job: startAlone(f, 'replica') }),
     because: (f) =>
       `started as a replica: that writes nothing and shows how far the WAL goes${attemptText(f, 'start')}`,
   },
@@ -97,7 +107,7 @@ export const vacancyRules: readonly Rule[] = [
     name: 'may-not-stand',
     condition: 'The key is free, and something keeps me from standing',
     does: 'wait',
-    when: (f) => vacant(f) && mayStand(f) !== undefined,
+    when: (f) => vacant(f) && f.rule?.mode === 'async' && mayStand(f) !== undefined,
     goal: () => wait,
     because: (f) => `no primary; this member does not stand: ${mayStand(f) ?? ''}`,
   },
@@ -122,7 +132,7 @@ export const vacancyRules: readonly Rule[] = [
     name: 'electing',
     condition: 'The key is free, and others are waited for',
     does: 'wait',
-    when: (f) => vacant(f),
+    when: (f) => vacant(f) && f.rule?.mode === 'async',
     goal: () => wait,
     because: (f) => electingText(f),
   },
@@ -152,7 +162,8 @@ function absentTimeouts(f: Facts): number {
 
 /** Nobody has held the key since this member, and its data is what it was. */
 export function mayRetake(f: Facts): boolean {
-  const { durable, abstainTerm } = f.state;
+  const { durable } = f.state;
+  if (f.doubt !== undefined && !isForced(f)) return false;
   if (f.rule?.leader !== f.self || f.instance === 'empty' || f.state.shutdown !== undefined) return false;
   const { directory } = f.postgres ?? {};
   if (
@@ -162,7 +173,7 @@ export function mayRetake(f: Facts): boolean {
     durable.floor !== undefined
   )
     return false;
-  if (abstainTerm === f.rule.term && f.keyAbsentMs < abstainMs) return false;
+  if (isAbstaining(f) || (f.hearsay !== undefined && f.instance !== 'primary')) return false;
   return f.rule.handover === undefined || absentTimeouts(f) >= handoverTimeouts || isAlone(f);
 }
 
@@ -170,17 +181,25 @@ export function mayRetake(f: Facts): boolean {
 function mayStand(f: Facts): string | undefined {
   const { tags } = f.state.self;
   if (tags.noFailover || tags.failoverPriority <= 0) return 'it is tagged nofailover';
-  if (f.rule?.mode === 'sync') return 'the cluster is synchronous, and this version takes over asynchronous ones only';
+  if (f.doubt !== undefined || f.hearsay !== undefined) return f.doubt ?? f.hearsay;
+  if (isPromised(f)) return `it promised ${f.rule?.leader ?? '?'} to wait while the DCS was away`;
   if (!(f.rule?.failsafe.includes(f.self) ?? false)) return 'the last primary did not know it';
   if (f.rule?.disarmed === true)
     return `the guard of ${f.rule.leader} was off when the cluster was paused; resume it, or: pgherd failover --candidate ${f.self} --force`;
   if (f.instance !== 'replica') return `its instance is ${f.instance}`;
   if (f.position === undefined) return 'its position is not known';
   if (!ready(f)) return 'it still reads the WAL that it has';
-  if (!isPastFloor(f.state.durable, f.position))
+  if (!isPastFloor(f.state.durable, f.position, f.terms))
     return 'it was rewound or cloned, and is not yet as far again as it was';
-  if (f.state.abstainTerm === f.rule?.term && f.keyAbsentMs < abstainMs) return 'it could not serve in this term';
+  if (isAbstaining(f)) return 'it could not serve in this term';
   return f.view === undefined ? undefined : tooFarBehind(f.view, f.position, f.settings);
+}
+
+/** I gave the key up in this term because I could not serve, or somebody could serve sooner: they get time for it. */
+function isAbstaining(f: Facts): boolean {
+  if (f.rule === undefined || f.state.abstainTerm !== f.rule.term) return false;
+  const patienceMs = f.rule.mode === 'sync' ? handoverTimeouts * f.settings.failureTimeoutMs : abstainMs;
+  return f.keyAbsentMs < patienceMs;
 }
 
 /** No other member is alive who could take what was handed over. */
@@ -191,7 +210,9 @@ function isAlone(f: Facts): boolean {
 function reachesHandover(f: Facts): boolean {
   const handover = f.rule?.handover;
   if (handover === undefined || f.running?.replayedLsn === undefined) return false;
-  return f.running.timeline === handover.timeline && f.running.replayedLsn > handover.lsn;
+  // A number is not enough: another term may have made a timeline of the same one, and gone further.
+  const isOfTerm = f.position?.originTerm === comparable(f.terms, handover).originTerm;
+  return isOfTerm && f.running.timeline === handover.timeline && f.running.replayedLsn > handover.lsn;
 }
 
 function handoverIsForMe(f: Facts): boolean {

@@ -23,29 +23,42 @@ export interface MemoryDcs extends Dcs {
   settle(): void;
 }
 
-/** One member's access to `model`; several share a model through `peers`, the set of their `tell`s. */
+/** What the accesses to one model have in common: how each tells its watches. */
+export interface MemoryPeer {
+  /** Of changes. */
+  readonly tell: () => void;
+  readonly alive: (member: string, term: number) => void;
+}
+
+/** One member's access to `model`; several share a model through `peers`. */
 export function createMemoryDcs(
   model: Model<string>,
   now: () => number,
-  peers: Set<() => void> = new Set(),
+  peers: Set<MemoryPeer> = new Set(),
 ): MemoryDcs {
   const access: Access = { model, now, peers, watches: new Set(), fault: 'none', late: [] };
   const settle = (): void => {
     if ((nextEnd(model) ?? Number.POSITIVE_INFINITY) <= now()) expire(model, now());
     tellAll(access);
   };
-  const tellMine = (): void => tell(access);
+  const mine: MemoryPeer = {
+    tell: () => tell(access),
+    alive: (member, term) => tellAlive(access, member, term),
+  };
   const timer = setInterval(settle, 5);
   timer.unref();
-  peers.add(tellMine);
+  peers.add(mine);
   return {
     description: 'memory',
     ...storeCalls(model, now, (signal, run) => done(access, signal, run)),
+    beat(term, member) {
+      if (access.fault === 'none' || access.fault === 'lose-reply') for (const peer of peers) peer.alive(member, term);
+    },
     watch: (listener) => watch(access, listener),
     async close() {
       clearInterval(timer);
       access.watches.clear();
-      peers.delete(tellMine);
+      peers.delete(mine);
     },
     setFault: (fault) => setFault(access, fault),
     applyLate() {
@@ -66,7 +79,7 @@ export function createMemoryDcs(
 interface Access {
   readonly model: Model<string>;
   readonly now: () => number;
-  readonly peers: Set<() => void>;
+  readonly peers: Set<MemoryPeer>;
   readonly watches: Set<{ readonly listener: WatchListener; told: string; telling: boolean }>;
   fault: Fault;
   late: (() => void)[];
@@ -89,7 +102,12 @@ function tell(access: Access): void {
 }
 
 function tellAll({ peers }: Access): void {
-  for (const peer of peers) peer();
+  for (const peer of peers) peer.tell();
+}
+
+function tellAlive({ watches, fault }: Access, member: string, term: number): void {
+  if (fault === 'outage') return;
+  for (const one of watches) queueMicrotask(() => watches.has(one) && one.listener.onAlive(member, term));
 }
 
 type Lost = { readonly kind: 'not-sent' | 'unanswered'; readonly error: string };
@@ -135,12 +153,19 @@ function storeCalls(
   model: Model<string>,
   now: () => number,
   done: Done,
-): Pick<Dcs, 'read' | 'transact' | 'grantLease' | 'renewLease' | 'revokeLease'> {
+): Pick<Dcs, 'read' | 'readEvents' | 'transact' | 'grantLease' | 'renewLease' | 'revokeLease'> {
   return {
     async read(signal) {
       const outcome = await done(signal, () => {
         expire(model, now());
         return { kind: 'read' as const, snapshot: snapshotOf(model) };
+      });
+      return outcome.kind === 'read' ? outcome : { kind: 'failed', error: outcome.error };
+    },
+    async readEvents(signal) {
+      const outcome = await done(signal, () => {
+        const events = [...model.keys].filter(([key]) => isEvent(key)).map(([key, { value }]) => [key, value] as const);
+        return { kind: 'read' as const, events: new Map(events) };
       });
       return outcome.kind === 'read' ? outcome : { kind: 'failed', error: outcome.error };
     },
@@ -170,7 +195,12 @@ function storeCalls(
 }
 
 function snapshotOf(model: Model<string>): Snapshot {
-  return { storeId: model.storeId, revision: model.revision, keys: new Map(model.keys) };
+  const keys = [...model.keys].filter(([key]) => !isEvent(key));
+  return { storeId: model.storeId, revision: model.revision, keys: new Map(keys) };
+}
+
+function isEvent(key: string): boolean {
+  return key.startsWith('events/');
 }
 
 function failed(outcome: LeaseOutcome | Lost): LeaseOutcome {

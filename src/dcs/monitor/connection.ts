@@ -34,7 +34,7 @@ export interface Connection {
 
 /** Who is told what comes without being asked for. */
 export interface ConnectionListener {
-  onNotification(): void;
+  onNotification(channel: string, payload: string): void;
   /** Once, however it ends. */
   onEnd(error: string): void;
 }
@@ -80,7 +80,7 @@ export async function openConnection(
   }
   // A peer that is gone without a word is noticed even when nothing is asked of it.
   socket.setKeepAlive(true, 5000);
-  client.on('notification', () => listener.onNotification());
+  client.on('notification', ({ channel, payload }) => listener.onNotification(channel, payload ?? ''));
   client.once('end', () => listener.onEnd(endedBy ?? 'the monitor closed the connection'));
   return {
     ok: true,

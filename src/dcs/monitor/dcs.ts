@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto';
 import type { Dcs, LeaseOutcome, ReadOutcome, StoreOutcome, StoreTransaction } from '../../ports/dcs.ts';
 import type { Clock } from '../../ports/host.ts';
 import { connectError, redactUri } from './address.ts';
-import { type CallOutcome, createCalls } from './calls.ts';
+import { type CallOutcome, type Calls, createCalls } from './calls.ts';
 import type { Query } from './connection.ts';
 import { createLink } from './link.ts';
-import { channelPrefix } from './schema.ts';
-import { decodeRead } from './snapshot.ts';
-import { createWatch } from './watch.ts';
+import { channelPrefixes } from './schema.ts';
+import { decodeEvents, decodeRead } from './snapshot.ts';
+import { createWatch, type Watch } from './watch.ts';
 
 /** Which monitor, and which cluster in it. */
 export interface MonitorOptions {
@@ -19,8 +19,8 @@ export interface MonitorOptions {
   readonly clock: Clock;
   /** Of each call, and of each attempt to connect. */
   readonly timeoutMs: number;
-  /** How often a silent watch is tried: a peer that died without a word is noticed within this and `timeoutMs`. */
-  readonly checkIntervalMs?: number;
+  /** A monitor that is gone without a word is noticed by the watch within this, and half a second more at most. */
+  readonly noticeMs?: () => number;
 }
 
 /** Connects when it is first used, and again whenever it must; at most two connections. */
@@ -32,34 +32,62 @@ export function connectMonitor(options: MonitorOptions): Dcs {
     onReady: () => calls.pump(),
     onDown: (error, connected) => (connected ? calls.pump() : calls.failWaiting(error)),
   });
+  const channels = channelsOf(prefix);
   const listening = createLink({
     uri,
     timeoutMs,
-    setUp: { name: 'listen', text: `listen ${channelOf(prefix)}`, values: [] },
+    setUp: Object.entries(channels).map(([name, channel]) => ({ name, text: `listen ${channel}`, values: [] })),
     onReady: () => {
       watch.ready();
       calls.pump();
     },
     onDown: (error) => watch.lost(error),
-    onNotification: () => watch.changed(),
+    onNotification: (channel, payload) => (channel === channels.alive ? hear(watch, payload) : watch.changed()),
   });
   const calls = createCalls(main, listening, timeoutMs, (cause) => connectError(uri, cause));
   const watch = createWatch({
     link: listening,
     clock: options.clock,
     timeoutMs,
-    checkIntervalMs: options.checkIntervalMs ?? 2000,
+    noticeMs: options.noticeMs ?? (() => defaultNoticeMs),
     read: (known) => readQuery(prefix, known),
   });
 
   return {
     description: `monitor ${redactUri(uri)}`,
+    ...storeCalls(calls, prefix),
+    ...leaseCalls(calls, prefix),
+    beat: createBeat(calls, prefix),
+    watch: (listener) => watch.add(listener),
+    async close() {
+      watch.close();
+      calls.failWaiting(`${redactUri(uri)}: closed`);
+      main.close();
+      listening.close();
+    },
+  };
+}
+
+function storeCalls(calls: Calls, prefix: string): Pick<Dcs, 'read' | 'readEvents' | 'transact'> {
+  return {
     async read(signal) {
       return readOutcome(await calls.call(readQuery(prefix, -1), false, signal));
+    },
+    async readEvents(signal) {
+      const query = { name: 'read_events', text: 'select pgherd.read_events($1) as events', values: [prefix] };
+      const outcome = await calls.call(query, false, signal);
+      if (outcome.kind !== 'row') return { kind: 'failed', error: outcome.error };
+      const events = decodeEvents(outcome.row['events']);
+      return events ? { kind: 'read', events } : { kind: 'failed', error: unreadable };
     },
     async transact(transaction, signal) {
       return storeOutcome(await calls.call(transactQuery(prefix, transaction), false, signal));
     },
+  };
+}
+
+function leaseCalls(calls: Calls, prefix: string): Pick<Dcs, 'grantLease' | 'renewLease' | 'revokeLease'> {
+  return {
     async grantLease(ttlMs, signal) {
       const values = [prefix, Math.ceil(ttlMs)];
       const query = { name: 'grant_lease', text: 'select pgherd.grant_lease($1, $2) as lease', values };
@@ -79,19 +107,38 @@ export function connectMonitor(options: MonitorOptions): Dcs {
       const outcome = await calls.call(query, false, signal);
       return outcome.kind === 'row' ? { kind: 'gone' } : { kind: 'failed', error: outcome.error };
     },
-    watch: (listener) => watch.add(listener),
-    async close() {
-      watch.close();
-      calls.failWaiting(`${redactUri(uri)}: closed`);
-      main.close();
-      listening.close();
-    },
   };
 }
 
-/** As `pgherd.next_revision` names it. A hash, since a channel's name is short. */
-function channelOf(prefix: string): string {
-  return channelPrefix + createHash('md5').update(prefix).digest('hex');
+/** Where nobody says how soon a failure must be noticed. */
+const defaultNoticeMs = 4000;
+
+const unreadable = 'the monitor answered what cannot be read';
+
+/** As the schema names them. A hash, since a channel's name is short. */
+function channelsOf(prefix: string): Readonly<Record<keyof typeof channelPrefixes, string>> {
+  const hash = createHash('md5').update(prefix).digest('hex');
+  return { changes: channelPrefixes.changes + hash, alive: channelPrefixes.alive + hash };
+}
+
+/** One at a time: a beat that waits says the same as the next one. Before other calls, since it must not be late. */
+function createBeat(calls: Calls, prefix: string): (term: number, member: string) => void {
+  const never = new AbortController().signal;
+  let waiting = false;
+  const settled = (): void => {
+    waiting = false;
+  };
+  return (term, member) => {
+    if (waiting) return;
+    waiting = true;
+    const query = { name: 'beat', text: 'select pgherd.beat($1, $2)', values: [prefix, `${term} ${member}`] };
+    void calls.call(query, true, never).then(settled);
+  };
+}
+
+function hear(watch: Watch, payload: string): void {
+  const found = /^(\d+) (.+)$/s.exec(payload);
+  if (found?.[1] !== undefined && found[2] !== undefined) watch.alive(found[2], Number(found[1]));
 }
 
 function readQuery(prefix: string, known: number): Query {
@@ -116,9 +163,7 @@ function transactQuery(prefix: string, { compare, write }: StoreTransaction): Qu
 function readOutcome(outcome: CallOutcome): ReadOutcome {
   if (outcome.kind !== 'row') return { kind: 'failed', error: outcome.error };
   const read = decodeRead(outcome.row['read'], undefined);
-  return read
-    ? { kind: 'read', snapshot: read.snapshot }
-    : { kind: 'failed', error: 'the monitor answered what cannot be read' };
+  return read ? { kind: 'read', snapshot: read.snapshot } : { kind: 'failed', error: unreadable };
 }
 
 function storeOutcome(outcome: CallOutcome): StoreOutcome {

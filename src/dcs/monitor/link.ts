@@ -8,12 +8,12 @@ export interface LinkOptions {
   readonly uri: string;
   readonly timeoutMs: number;
   /** Run on each new connection after the schema was checked, before it is used. */
-  readonly setUp?: Query;
+  readonly setUp?: readonly Query[];
   /** It can be used, or has become idle again. */
   onReady(): void;
   /** An attempt failed, or the connection ended. `connected`: it had been usable. */
   onDown(error: string, connected: boolean): void;
-  onNotification?(): void;
+  onNotification?(channel: string, payload: string): void;
 }
 
 /** One connection at a time, one query at a time. */
@@ -107,7 +107,7 @@ async function connect(link: LinkState): Promise<void> {
   let mine: Connection | undefined;
   let endedEarly: string | undefined;
   const outcome = await openConnection(options.uri, options.timeoutMs, {
-    onNotification: () => options.onNotification?.(),
+    onNotification: (channel, payload) => options.onNotification?.(channel, payload),
     onEnd: (error) => {
       endedEarly = connectError(options.uri, { message: error, code: '' });
       if (mine !== undefined && mine === link.connection) down(link, endedEarly);
@@ -156,9 +156,11 @@ async function setUp(connection: Connection, options: LinkOptions): Promise<stri
   if (version.kind !== 'row') return connectError(options.uri, version.cause);
   const unusable = checkVersion(version.row?.['version'], version.row?.['compatible_since']);
   if (unusable !== undefined) return connectError(options.uri, { message: unusable, code: '' });
-  if (options.setUp === undefined) return undefined;
-  const reply = await withDeadline(connection, options.setUp, options.timeoutMs);
-  return reply.kind === 'row' ? undefined : connectError(options.uri, reply.cause);
+  for (const query of options.setUp ?? []) {
+    const reply = await withDeadline(connection, query, options.timeoutMs);
+    if (reply.kind !== 'row') return connectError(options.uri, reply.cause);
+  }
+  return undefined;
 }
 
 const versionQuery: Query = {

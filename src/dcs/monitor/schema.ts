@@ -4,6 +4,8 @@
  * SQL stands in a module, not in files of its own, so that the program stays one file when it is bundled.
  */
 
+import { version2 } from './schema-version-2.ts';
+
 /** One step of the schema. */
 export interface Migration {
   /** 1, 2, 3, ...: without gaps. */
@@ -289,7 +291,10 @@ begin
 end $$;
 `;
 
-export const migrations: readonly Migration[] = [{ version: 1, compatibleSince: 1, sql: version1 }];
+export const migrations: readonly Migration[] = [
+  { version: 1, compatibleSince: 1, sql: version1 },
+  { version: 2, compatibleSince: 1, sql: version2 },
+];
 
 /** The newest schema that this program knows. */
 export const schemaVersion = migrations.length;
@@ -302,7 +307,9 @@ export const agentFunctions = [
   'grant_lease(text, bigint)',
   'renew_lease(text)',
   'revoke_lease(text)',
+  'beat(text, text)',
+  'read_events(text)',
 ] as const;
 
-/** Of the notifications of a cluster's changes, as the schema computes it too. */
-export const channelPrefix = 'pgherd_';
+/** Of the notifications of a cluster's changes and of its signs of life, as the schema computes them too. */
+export const channelPrefixes = { changes: 'pgherd_', alive: 'pgherd_alive_' } as const;

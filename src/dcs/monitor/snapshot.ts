@@ -1,4 +1,4 @@
-/** The answer of `pgherd.read`. */
+/** The answers of `pgherd.read` and `pgherd.read_events`. */
 import * as z from 'zod';
 import type { Snapshot, StoredKey } from '../../ports/dcs.ts';
 
@@ -34,6 +34,14 @@ export function decodeRead(answer: unknown, known: Snapshot | undefined): Read |
     map.set(name, { value, createRevision, modRevision, ...(leaseId === null ? {} : { leaseId }) });
   }
   return { snapshot: { storeId, revision, keys: map }, endsInMs };
+}
+
+const eventsSchema = z.record(z.string(), z.string());
+
+/** Undefined: not an answer of ours. */
+export function decodeEvents(answer: unknown): ReadonlyMap<string, string> | undefined {
+  const found = eventsSchema.safeParse(answer);
+  return found.success ? new Map(Object.entries(found.data)) : undefined;
 }
 
 function parse(text: string): unknown {

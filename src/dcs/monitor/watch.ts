@@ -14,8 +14,8 @@ export interface WatchOptions {
   readonly link: Link;
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** After so long without a word the connection is tried. */
-  readonly checkIntervalMs: number;
+  /** How soon a dead connection is to be noticed. Half of it may pass in silence, in the other half it must answer. */
+  readonly noticeMs: () => number;
   /** The query that reads, given the revision that is known already (-1: none). */
   readonly read: (known: number) => Query;
 }
@@ -25,6 +25,8 @@ export interface Watch {
   add(listener: WatchListener): () => void;
   /** Something changed. */
   changed(): void;
+  /** A beat came. */
+  alive(member: string, term: number): void;
   /** The link became ready: new, or idle again. */
   ready(): void;
   lost(error: string): void;
@@ -40,11 +42,17 @@ export function createWatch(options: WatchOptions): Watch {
     wanted: false,
     reading: false,
     timer: undefined,
+    heardAtMs: 0,
+    leaseEndsAtMs: Number.POSITIVE_INFINITY,
     lastError: undefined,
   };
   return {
     add: (listener) => add(watch, listener),
     changed: () => again(watch),
+    alive(member, term) {
+      watch.heardAtMs = performance.now();
+      for (const listener of watch.listeners.keys()) listener.onAlive(member, term);
+    },
     ready: () => pump(watch),
     lost: (error) => lose(watch, error),
     close() {
@@ -62,6 +70,9 @@ interface WatchState {
   wanted: boolean;
   reading: boolean;
   timer: NodeJS.Timeout | undefined;
+  /** When the connection showed last that it lives, and when the next lease may end; of performance.now. */
+  heardAtMs: number;
+  leaseEndsAtMs: number;
   lastError: string | undefined;
 }
 
@@ -69,6 +80,7 @@ function add(watch: WatchState, listener: WatchListener): () => void {
   // Its own identity: the same listener may be added twice.
   const mine: WatchListener = {
     onSnapshot: (snapshot, askedAt) => listener.onSnapshot(snapshot, askedAt),
+    onAlive: (member, term) => listener.onAlive(member, term),
     onLost: (error) => listener.onLost(error),
   };
   watch.listeners.set(mine, false);
@@ -92,12 +104,12 @@ function pump(watch: WatchState): void {
 }
 
 async function refresh(watch: WatchState): Promise<void> {
-  const { link, clock, read, timeoutMs } = watch.options;
+  const { link, clock, read } = watch.options;
   watch.wanted = false;
   watch.reading = true;
   clearTimeout(watch.timer);
   const askedAt = clock.now();
-  const reply = await link.query(read(watch.latest?.revision ?? -1), timeoutMs);
+  const reply = await link.query(read(watch.latest?.revision ?? -1), answerMs(watch));
   watch.reading = false;
   deliver(watch, reply, askedAt);
   pump(watch);
@@ -114,14 +126,34 @@ function deliver(watch: WatchState, reply: Reply, askedAt: number): void {
   if (read.snapshot !== watch.latest) for (const listener of listeners.keys()) listeners.set(listener, false);
   watch.latest = read.snapshot;
   watch.lastError = undefined;
-  clearTimeout(watch.timer);
-  const waitMs = Math.min(options.checkIntervalMs, Math.max(minWaitMs, read.endsInMs + afterEndMs));
-  watch.timer = setTimeout(() => again(watch), waitMs);
+  watch.heardAtMs = performance.now();
+  watch.leaseEndsAtMs = watch.heardAtMs + read.endsInMs + afterEndMs;
+  waitForNext(watch);
   for (const [listener, has] of listeners) {
     if (has) continue;
     listeners.set(listener, true);
     listener.onSnapshot(read.snapshot, askedAt);
   }
+}
+
+/** Reads when a lease may have ended, or when nothing was heard for too long; a beat is heard too. */
+function waitForNext(watch: WatchState): void {
+  clearTimeout(watch.timer);
+  const now = performance.now();
+  const silentAtMs = watch.heardAtMs + watch.options.noticeMs() / 2;
+  const waitMs = Math.min(silentAtMs, watch.leaseEndsAtMs) - now;
+  const look = (): void => {
+    const isDue = performance.now() >= Math.min(watch.leaseEndsAtMs, watch.heardAtMs + watch.options.noticeMs() / 2);
+    if (isDue) again(watch);
+    else waitForNext(watch);
+  };
+  watch.timer = setTimeout(look, Math.max(minWaitMs, waitMs));
+}
+
+/** The first read brings all keys. Later ones are quick; but a server that waits for its disk is not dead. */
+function answerMs({ latest, options }: WatchState): number {
+  if (latest === undefined) return options.timeoutMs;
+  return Math.min(options.timeoutMs, Math.max(leastAnswerMs, options.noticeMs() / 2));
 }
 
 function lose(watch: WatchState, error: string): void {
@@ -141,3 +173,4 @@ function lose(watch: WatchState, error: string): void {
 /** A lease ends when the server's clock, which has steps of 10 ms, has reached its end. */
 const afterEndMs = 2;
 const minWaitMs = 5;
+const leastAnswerMs = 500;

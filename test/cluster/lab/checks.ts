@@ -31,3 +31,17 @@ export function missingOn(lab: Lab, host: Host, rows: readonly Acknowledged[]): 
   const present = new Set(lab.sql(host, 'select number from lab').split('\n').map(Number));
   return rows.filter((row) => !present.has(row.number));
 }
+
+/** No two hosts acknowledged in overlapping intervals. An interval ends with a pause of more than a second. */
+export function assertNoOverlap(rows: readonly Acknowledged[]): void {
+  const intervals: { readonly host: string; readonly from: number; to: number }[] = [];
+  for (const { host, atMs } of rows) {
+    const last = intervals.findLast((one) => one.host === host);
+    if (last !== undefined && atMs - last.to <= 1000) last.to = atMs;
+    else intervals.push({ host, from: atMs, to: atMs });
+  }
+  for (const one of intervals) {
+    const other = intervals.find((two) => two.host !== one.host && two.from <= one.to && one.from <= two.to);
+    assert.equal(other, undefined, `${JSON.stringify(one)} and ${JSON.stringify(other)}`);
+  }
+}

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { addClientAddress, clientWords, createNetwork, type Host, type Network } from './host.ts';
 
+const bundler = resolve(import.meta.dirname, '../../../build/bundle.ts');
 const launcher = resolve(import.meta.dirname, '../../../bin/pgherd');
 export const binDir = '/usr/lib/postgresql/15/bin';
 export const ttlMs = 10_000;
@@ -17,6 +18,7 @@ export interface MemberSeen {
   readonly state: string;
   readonly timeline?: number;
   readonly rule?: string;
+  readonly because?: string;
 }
 
 export interface Acknowledged {
@@ -29,13 +31,16 @@ export interface Acknowledged {
 export interface Lab {
   readonly network: Network;
   readonly monitor: Host;
+  /** Those with PostgreSQL. */
   readonly hosts: readonly Host[];
+  /** An agent without PostgreSQL, where one was asked for. */
+  readonly witness: Host | undefined;
   readonly start: (host: Host) => void;
   readonly startMonitor: () => void;
   readonly dataDir: (host: Host) => string;
   readonly config: (host: Host) => string;
   readonly log: (host: Host) => string;
-  /** What some agent says of the cluster; undefined while none answers. */
+  /** What some agent says of the cluster, if possible one that sees the DCS; undefined while none answers. */
   readonly look: () => readonly MemberSeen[] | undefined;
   readonly leader: () => Host | undefined;
   readonly waitFor: (what: string, condition: () => boolean, withinMs: number) => Promise<number>;
@@ -54,17 +59,41 @@ export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
+/** `witness`: one more host, whose agent has no PostgreSQL. */
+interface LabOptions {
+  readonly witness?: boolean;
+}
+
 /** Three database hosts and a monitor's, powered on, configured; nothing runs on them yet. */
-export async function createLab(dcs: Readonly<Record<string, unknown>> = {}): Promise<Lab> {
+export async function createLab(
+  dcs: Readonly<Record<string, unknown>> = {},
+  { witness: hasWitness = false }: LabOptions = {},
+): Promise<Lab> {
+  // An old bundle would be tested in place of the sources.
+  execFileSync(process.execPath, [bundler, '--if-changed'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const folder = mkdtempSync(join(tmpdir(), 'pgherd-lab-'));
   chmodSync(folder, 0o755);
   const network = createNetwork(folder);
   addClientAddress(network);
   const hosts = ['n1', 'n2', 'n3'].map((name) => network.host(name));
   const monitor = network.host('m');
-  for (const host of [...hosts, monitor]) await host.powerOn();
+  const witness = hasWitness ? network.host('w') : undefined;
+  for (const host of [...hosts, monitor, ...(witness ? [witness] : [])]) await host.powerOn();
   for (const host of hosts) writeConfig(host, monitor, dcs);
-  return labOf(network, hosts, monitor);
+  if (witness) writeWitnessConfig(witness, monitor, dcs);
+  return labOf(network, hosts, monitor, witness);
+}
+
+function writeWitnessConfig(host: Host, monitor: Host, dcs: Readonly<Record<string, unknown>>): void {
+  const config = {
+    scope: 'lab',
+    name: host.name,
+    restapi: { listen: `${host.address}:8008`, connect_address: `${host.address}:8008` },
+    monitor: { uri: `postgres://pgherd@${monitor.address}:5433/pgherd` },
+    bootstrap: { dcs },
+    tags: { witness: true },
+  };
+  writeFileSync(join(host.disk, 'pgherd.yml'), stringify(config));
 }
 
 function writeConfig(host: Host, monitor: Host, dcs: Readonly<Record<string, unknown>>): void {
@@ -90,7 +119,7 @@ function writeConfig(host: Host, monitor: Host, dcs: Readonly<Record<string, unk
   writeFileSync(join(host.disk, 'pgherd.yml'), stringify(config));
 }
 
-function labOf(network: Network, hosts: readonly Host[], monitor: Host): Lab {
+function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness: Host | undefined): Lab {
   const dataDir = (host: Host): string => join(host.disk, 'pg', 'data');
   const config = (host: Host): string => join(host.disk, 'pgherd.yml');
   const inside = (words: readonly string[]): string =>
@@ -98,18 +127,22 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host): Lab {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: 60_000,
+      // All numbers that the writers wrote.
+      maxBuffer: 64 << 20,
     });
   const look = (): readonly MemberSeen[] | undefined => {
+    let old: readonly MemberSeen[] | undefined;
     for (const host of hosts) {
       try {
         const answer = inside(['curl', '-s', '-m', '0.5', `http://${host.address}:8008/cluster`]);
-        const parsed: { members: readonly MemberSeen[] } = JSON.parse(answer);
-        return parsed.members;
+        const parsed: { members: readonly MemberSeen[]; dcs?: unknown } = JSON.parse(answer);
+        if (parsed.dcs === undefined) return parsed.members;
+        old ??= parsed.members;
       } catch {
         // The next one may answer.
       }
     }
-    return undefined;
+    return old;
   };
   const leader = (): Host | undefined => {
     const name = look()?.find((member) => member.role === 'leader' && member.state === 'running')?.name;
@@ -120,6 +153,7 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host): Lab {
     network,
     monitor,
     hosts,
+    witness,
     dataDir,
     config,
     look,

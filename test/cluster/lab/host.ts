@@ -24,6 +24,9 @@ export interface Host {
   readonly powerOff: () => void;
   readonly linkDown: () => void;
   readonly linkUp: () => void;
+  /** What `other` sends does not arrive here any more; nobody is told. A power-off forgets it. */
+  readonly loseFrom: (other: Host) => void;
+  readonly hearAll: () => void;
   /** A daemon; its output goes to `<disk>/<log>`. */
   readonly start: (words: readonly string[], log: string) => void;
   /** A command to its end; its output. Throws when it fails: then the test is at its end too. */
@@ -32,6 +35,8 @@ export interface Host {
   readonly kill: (text: string) => Promise<void>;
   /** The outer pids of the host's processes whose command line contains `text`. */
   readonly pids: (text: string) => readonly number[];
+  /** To all of `pids(text)`. */
+  readonly signal: (text: string, signal: NodeJS.Signals) => void;
 }
 
 function command(program: string, ...words: string[]): string {
@@ -110,6 +115,8 @@ function createHost(
       quietly('ip', 'netns', 'del', namespace);
       command('ip', 'netns', 'add', namespace);
       command('ip', '-n', bridge, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+      // A network card keeps its address over a power-off: with another one the neighbours would not reach it for 30 s.
+      command('ip', '-n', namespace, 'link', 'set', 'eth0', 'address', `02:00:0a:53:07:${10 + number}`);
       command('ip', '-n', bridge, 'link', 'set', port, 'master', 'br0', 'up');
       command('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
       command('ip', '-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
@@ -124,6 +131,9 @@ function createHost(
         },
       );
       init = await childOf(unshare.pid ?? 0);
+      // What programs keep under /var/lib is this host's own, and goes with its disk.
+      mkdirSync(join(disk, 'lib'), { recursive: true });
+      command('nsenter', '-t', String(init), '-m', '--', 'mount', '--bind', join(disk, 'lib'), '/var/lib');
     },
     powerOff() {
       setLink('down');
@@ -131,9 +141,16 @@ function createHost(
     },
     linkDown: () => setLink('down'),
     linkUp: () => setLink('up'),
+    loseFrom(other) {
+      const table = 'add table inet lab; add chain inet lab arrive { type filter hook input priority 0; }';
+      const rules = `${table}; add rule inet lab arrive ip saddr ${other.address} drop`;
+      command('ip', 'netns', 'exec', namespace, 'nft', rules);
+    },
+    hearAll: () => quietly('ip', 'netns', 'exec', namespace, 'nft', 'delete', 'table', 'inet', 'lab'),
     start(words, log) {
       const out = openSync(join(disk, log), 'a');
-      spawn('nsenter', inside(['setsid', ...words]), { stdio: ['ignore', out, out], detached: true }).unref();
+      // Its parent is PID 1: nsenter would stay, and stop with it for good when it is stopped.
+      spawn('nsenter', inside(['setsid', '--fork', ...words]), { stdio: ['ignore', out, out], detached: true }).unref();
       closeSync(out);
     },
     run: (words) => command('nsenter', ...inside(words)),
@@ -147,6 +164,9 @@ function createHost(
       throw new Error(`${name}: ${text} does not end`);
     },
     pids: (text) => (init === 0 ? [] : pidsIn(init, text)),
+    signal(text, signal) {
+      for (const pid of host.pids(text)) quietly('kill', `-${signal.slice(3)}`, String(pid));
+    },
   };
   const destroy = (): void => {
     killAll();

@@ -19,7 +19,15 @@ const memberRecord: Arbitrary<MemberRecord> = record({
   state: constantFrom('running', 'stopped', 'starting', 'crashed'),
   role: constantFrom('primary', 'replica', 'uninitialized'),
   version: constant('0'),
-  tags: record({ noFailover: boolean(), failoverPriority: integer({ min: 0, max: 2 }), all: constant({}) }),
+  tags: record({
+    noFailover: boolean(),
+    failoverPriority: integer({ min: 0, max: 2 }),
+    noSync: boolean(),
+    syncPriority: integer({ min: 0, max: 2 }),
+    witness: boolean(),
+    all: constant({}),
+  }),
+  unfit: boolean(),
   pause: boolean(),
   pendingRestart: constant([]),
   checkpointed: boolean(),
@@ -35,7 +43,13 @@ function versioned<Value>(value: Arbitrary<Value>): Arbitrary<Versioned<Value>> 
   });
 }
 
-const settings = record({ pause: boolean(), usePgRewind: boolean(), cloneWhenDiverged: boolean() }).map((some) => ({
+const settings = record({
+  pause: boolean(),
+  usePgRewind: boolean(),
+  cloneWhenDiverged: boolean(),
+  synchronousMode: constantFrom('off', 'on', 'quorum'),
+  synchronousModeStrict: boolean(),
+}).map((some) => ({
   ...defaultSettings,
   ...some,
 }));
@@ -45,13 +59,16 @@ const rule = record({
   leader: name,
   nonce: constant('n'),
   mode: constantFrom('async', 'async', 'sync'),
-  syncStandbys: constant([]),
-  syncCount: constant(0),
+  syncStandbys: constantFrom([], ['b'], ['b', 'c'], ['a', 'b']),
+  syncCount: integer({ min: 0, max: 2 }),
+  released: boolean(),
   number: integer({ min: 1, max: 9 }),
   disarmed: boolean(),
   failsafe: constantFrom(['a', 'b', 'c'], ['b'], ['a']),
   storeId: constant('store-1'),
-  handover: maybe(record({ timeline: integer({ min: 1, max: 2 }), lsn: position, to: name })),
+  handover: maybe(
+    record({ originTerm: integer({ min: 1, max: 3 }), timeline: integer({ min: 1, max: 2 }), lsn: position, to: name }),
+  ),
 }).map(({ handover, ...rest }) => (handover === undefined ? rest : { ...rest, handover }));
 
 const terms = constantFrom(
@@ -153,7 +170,24 @@ const running: Arbitrary<PostgresStatus['instance']> = record({
   localWalUsedUp,
   replicationState,
   upstream: undefined,
-  walSenders: [],
+  walSenders:
+    inRecovery || replicationState === undefined
+      ? []
+      : [
+          {
+            applicationName: 'b',
+            userName: 'replicator',
+            clientAddress: null,
+            state: 'streaming',
+            syncState: 'async',
+            syncPriority: 0,
+            flushLsn: end,
+            replayLsn: end,
+            replyAgeMs: 0,
+          },
+        ],
+  sourceAgeMs: inRecovery ? 100 : undefined,
+  synchronousStandbyNames: localWalUsedUp ? '' : 'ANY 1 ("b")',
   slots: [],
   pendingRestart: [],
   history: timeline === 2 ? [{ timeline: 1, switchLsn: lsn(1000), reason: '' }] : [],
@@ -174,7 +208,8 @@ const job: Arbitrary<Job> = constantFrom<Job>(
   { kind: 'promote' },
   { kind: 'stop', mode: 'fast' },
   { kind: 'stop', mode: 'immediate' },
-  { kind: 'start', as: 'primary', upstream: undefined, settings: defaultSettings },
+  { kind: 'start', as: 'primary', upstream: undefined, settings: defaultSettings, synchronousStandbyNames: '' },
+  { kind: 'sever' },
   { kind: 'clone', source: { member: 'b', host: 'b', port: 5432 } },
 );
 
@@ -187,7 +222,8 @@ const durable: Arbitrary<Durable> = record({
   originTerm: maybe(integer({ min: 1, max: 3 })),
   floor: constantFrom(undefined, 'infinite' as const),
   dirMark: constantFrom('mark-1', undefined),
-}).map(({ maxTerm, rewinding, founding, disarmed, promoting, originTerm, floor, dirMark }) => ({
+  revokedTerm: constantFrom(undefined, undefined, 1, 2, 3),
+}).map(({ maxTerm, rewinding, founding, disarmed, promoting, originTerm, floor, dirMark, revokedTerm }) => ({
   member: 'a',
   maxTerm,
   maxRuleNumber: 0,
@@ -199,6 +235,7 @@ const durable: Arbitrary<Durable> = record({
   ...(originTerm === undefined ? {} : { originTerm }),
   ...(floor === undefined ? {} : { floor }),
   ...(dirMark === undefined ? {} : { dirMark }),
+  ...(revokedTerm === undefined ? {} : { revokedTerm }),
 }));
 
 /** A member named a, at some moment. */
@@ -222,8 +259,17 @@ export const facts: Arbitrary<Facts> = record({
   downSince: maybe(moment),
   keyAbsentSince: maybe(moment),
   noFailover: boolean(),
+  severed: constantFrom(undefined, 'start'),
+  silence: maybe(moment),
 }).map((some) => {
-  const tags = { noFailover: some.noFailover, failoverPriority: 1, all: {} };
+  const tags = {
+    noFailover: some.noFailover,
+    failoverPriority: 1,
+    noSync: false,
+    syncPriority: 1,
+    witness: false,
+    all: {},
+  };
   const self = {
     name: 'a',
     connUrl: 'postgres://a:5432/postgres',
@@ -249,6 +295,13 @@ export const facts: Arbitrary<Facts> = record({
     restart: some.restart,
     downSince: some.downSince,
     keyAbsentSince: some.keyAbsentSince,
+    severed: some.severed,
+    ...(some.silence === undefined
+      ? {}
+      : {
+          probe: { member: 'b', askedAt: some.now, at: some.now, answered: false, failedAskedAt: some.now },
+          coveredSince: some.silence,
+        }),
   };
   return factsOf(state, some.now);
 });

@@ -1,6 +1,7 @@
 /** What the jobs on an instance come to in the small world, and how long they take. */
 import type { Job } from '../../../src/core/effects.ts';
 import type { JobOutcome } from '../../../src/core/events.ts';
+import { lsn } from '../../../src/core/lsn.ts';
 import type { Postgres } from './postgres.ts';
 
 export const jobMs: Readonly<Record<Job['kind'], number>> = {
@@ -12,6 +13,8 @@ export const jobMs: Readonly<Record<Job['kind'], number>> = {
   configure: 10,
   provision: 20,
   checkpoint: 20,
+  sever: 60,
+  'end-senders': 10,
   rewind: 200,
   clone: 500,
 };
@@ -41,6 +44,7 @@ export function finishJob(postgres: Postgres, job: Job, around: Surroundings): J
       return ok;
     case 'start':
       postgres.start(job.as, job.upstream);
+      postgres.names = job.synchronousStandbyNames;
       if (postgres.process === 'stopped') return fail('it does not start');
       around.onStarted();
       return ok;
@@ -61,8 +65,13 @@ function onRunning(postgres: Postgres, job: Job): JobOutcome {
   if (job.kind === 'promote') {
     if (postgres.unpromotable) return fail('not promoted within 60 s');
     postgres.promote();
-  } else if (job.kind === 'configure') postgres.upstream = job.upstream;
-  else postgres.checkpoint();
+  } else if (job.kind === 'configure') {
+    postgres.upstream = job.upstream;
+    postgres.names = job.synchronousStandbyNames;
+    return job.prove === 'nothing' ? ok : { ok: true, lsn: lsn(postgres.data?.end ?? 0n) };
+  } else if (job.kind === 'sever') postgres.sever();
+  else if (job.kind === 'end-senders') postgres.staleSender = undefined;
+  else if (job.kind === 'checkpoint') postgres.checkpoint();
   return ok;
 }
 

@@ -35,6 +35,10 @@ export class Postgres {
   data: Data | undefined;
   process: 'stopped' | 'starting' | 'running' = 'stopped';
   upstream: Endpoint | undefined;
+  /** Its WAL sender goes by an old setting, until it is ended. */
+  staleSender: string | undefined;
+  /** synchronous_standby_names. */
+  names = '';
   exit: { kind: 'stopped' | 'crashed'; because: string } | undefined;
   received = false;
   starts = 0;
@@ -158,6 +162,18 @@ export class Postgres {
     this.data.end += 40n;
   }
 
+  sever(): void {
+    this.upstream = undefined;
+    this.#streams = undefined;
+  }
+
+  /** Whether a commit returns: as many as `names` asks for stream from here. */
+  isAcknowledged(replicas: readonly Postgres[]): boolean {
+    const [, count = '0', list = ''] = /^(?:ANY|FIRST) (\d+) \((.*)\)$/.exec(this.names) ?? [];
+    const streaming = replicas.filter((one) => one.isStreamingFrom(this) && list.includes(`"${one.name}"`));
+    return this.names === '' || streaming.length >= Number(count);
+  }
+
   checkpoint(): void {
     if (this.data !== undefined) this.data.checkpoint = this.data.end;
   }
@@ -232,7 +248,8 @@ export class Postgres {
         clientAddress: '10.0.0.1',
         state: 'streaming',
         syncState: 'async',
-        syncPriority: 0,
+        syncPriority: this.names.includes(`"${replica.name}"`) || this.staleSender === replica.name ? 1 : 0,
+        replyAgeMs: 0,
         flushLsn: lsn(replica.data?.end ?? 0n),
         replayLsn: lsn(replica.data?.end ?? 0n),
       }));
@@ -257,6 +274,8 @@ export class Postgres {
         active: replicas.some((replica) => replica.#streams === this && replica.name === name),
         restartLsn: reserve ? end : undefined,
       })),
+      sourceAgeMs: this.#streams === undefined ? undefined : 0,
+      synchronousStandbyNames: this.names,
       pendingRestart: [],
       history,
     };

@@ -4,7 +4,8 @@ import { factsOf } from '../../../src/core/facts.ts';
 import { formatLsn, lsn } from '../../../src/core/lsn.ts';
 import type { Settings } from '../../../src/core/model.ts';
 import { memberRecord } from '../../../src/core/publish.ts';
-import { type Member, World } from './world.ts';
+import type { Member } from './member.ts';
+import { World } from './world.ts';
 
 type Command = (words: readonly string[]) => string;
 
@@ -29,6 +30,8 @@ export function scenario(): { run: (line: string) => string; world: World } {
         const priority = tags.find((tag) => tag.startsWith('priority='))?.slice(9);
         world.add(name, {
           noFailover: tags.includes('nofailover'),
+          noSync: tags.includes('nosync'),
+          witness: tags.includes('witness'),
           ...(priority === undefined ? {} : { failoverPriority: Number(priority) }),
         });
       }
@@ -125,6 +128,8 @@ export function scenario(): { run: (line: string) => string; world: World } {
       }),
     cut: (names) => each(names, (one) => world.reconnect(one, false)),
     heal: (names) => each(names, (one) => world.reconnect(one, true)),
+    'cut-dcs': (names) => each(names, (one) => world.reconnectDcs(one, false)),
+    'heal-dcs': (names) => each(names, (one) => world.reconnectDcs(one, true)),
     'dcs-down': () => (world.setStoreUp(false), ''),
     'dcs-up': () => (world.setStoreUp(true), ''),
     'lose-reply': (names) => each(names, (one) => (one.nextTransaction = 'lose-reply')),
@@ -140,7 +145,25 @@ export function scenario(): { run: (line: string) => string; world: World } {
       return '';
     },
     switchover: ([at, leader, candidate]) => (world.operate(member(at), { kind: 'switchover', leader, candidate }), ''),
-    failover: ([at, candidate]) => (world.operate(member(at), { kind: 'failover', candidate: candidate ?? '' }), ''),
+    failover: ([at, candidate, flag]) => (
+      world.operate(member(at), {
+        kind: 'failover',
+        candidate: candidate ?? '',
+        allowDataLoss: flag === 'allow-data-loss',
+      }),
+      ''
+    ),
+    'stale-sender': ([name, replica]) => {
+      member(name).postgres.staleSender = replica;
+      return '';
+    },
+    'stale-names': (names) => each(names, (one) => (one.postgres.names = 'ANY 1 ("nobody")')),
+    'cut-link': ([a, b]) => (world.cutLinks.add(`${a} ${b}`), ''),
+    'mend-links': () => (world.cutLinks.clear(), ''),
+    sync: () => {
+      const rule = world.store.view.rule?.value;
+      return rule === undefined ? 'no rule' : `${rule.mode}: ${rule.syncCount} of {${rule.syncStandbys.join(', ')}}`;
+    },
     restart: ([at]) => (world.operate(member(at), { kind: 'restart', role: undefined, pendingOnly: false }), ''),
     reinit: ([at]) => (world.operate(member(at), { kind: 'reinitialize', force: false }), ''),
     shutdown: ([at]) => (world.operate(member(at), { kind: 'shutdown' }), ''),
@@ -192,6 +215,7 @@ function parseSettings(words: readonly string[]): Partial<Settings> {
     const [key = '', value = ''] = word.split('=');
     if (value === 'true' || value === 'false') settings[key] = value === 'true';
     else if (key.endsWith('Bytes')) settings[key] = BigInt(value);
+    else if (key === 'synchronousMode') settings[key] = value;
     else settings[key] = Number(value);
   }
   return settings;

@@ -4,48 +4,16 @@
  */
 import type { Effect, Job, Transaction } from '../../../src/core/effects.ts';
 import type { Event, OperatorRequest, TransactionOutcome } from '../../../src/core/events.ts';
-import { newMember, type Step, step } from '../../../src/core/member.ts';
-import type { ClusterView, Durable, Settings, Tags } from '../../../src/core/model.ts';
+import { newMember, step } from '../../../src/core/member.ts';
+import type { ClusterView, Settings, Tags } from '../../../src/core/model.ts';
 import type { State } from '../../../src/core/state.ts';
 import { describeJob, finishJob, jobMs } from './jobs.ts';
+import type { Member } from './member.ts';
+import { Peers } from './peers.ts';
 import { Postgres } from './postgres.ts';
 import { defaultSettings } from './settings.ts';
 import { Store } from './store.ts';
-
-export interface Member {
-  readonly name: string;
-  readonly tags: Tags;
-  state: State;
-  alive: boolean;
-  /** Frozen: events wait. */
-  connected: boolean;
-  /** Reachable by the other members, whatever the DCS hears. */
-  linked: boolean;
-  readonly postgres: Postgres;
-  durable: Durable | undefined;
-  armedUntil: number | undefined;
-  wake: number;
-  rule: string;
-  life: number;
-  /** Power cycles of its host. */
-  boots: number;
-  /** The agent does nothing until then: it, or its host, is stopped. */
-  frozenUntil: number;
-  readonly inbox: Event[];
-  /** It is killed before it carries out the n-th effect from now. */
-  killAfter: number | undefined;
-  /** Carried out since the last look: at rest there are few. */
-  effects: number;
-  /** What happens to its next transaction on the rule. */
-  nextTransaction: 'ok' | 'lose-reply' | 'lose-request';
-  lastStep: Step | undefined;
-}
-
-interface Timer {
-  readonly at: number;
-  readonly sequence: number;
-  readonly run: () => void;
-}
+import { Timers } from './timers.ts';
 
 const hopMs = 1;
 const requestTimeoutMs = 1000;
@@ -58,9 +26,21 @@ export class World {
   store = new Store();
   storeUp = true;
   readonly lines: string[] = [];
+  /** Told of every event before it is handled. */
+  onEvent: ((state: State, event: Event, now: number) => void) | undefined;
   settings: Settings = defaultSettings;
-  #timers: Timer[] = [];
-  #sequence = 0;
+  /** Pairs of members that cannot reach each other. */
+  readonly cutLinks = new Set<string>();
+  readonly peers = new Peers({
+    now: () => this.now,
+    member: (name) => this.members.get(name),
+    all: () => [...this.members.values()],
+    reach: (a, b) => this.#reach(a, b),
+    hears: (member) => this.#hears(member),
+    deliver: (member, event) => this.#deliver(member, event),
+    later: (member, delayMs, run) => this.#later(member, delayMs, run),
+  });
+  readonly #timers = new Timers();
   #systemIds = 7000;
   #answers = 0;
   #twoWritable = false;
@@ -71,7 +51,8 @@ export class World {
   }
 
   add(name: string, tags: Partial<Tags> = {}): Member {
-    const all: Tags = { noFailover: false, failoverPriority: 1, all: {}, ...tags };
+    const plain = { noFailover: false, failoverPriority: 1, noSync: false, syncPriority: 1, witness: false, all: {} };
+    const all: Tags = { ...plain, ...tags };
     const member: Member = {
       name,
       tags: all,
@@ -79,6 +60,7 @@ export class World {
       alive: false,
       connected: true,
       linked: true,
+      hearsDcs: true,
       postgres: new Postgres(name),
       durable: undefined,
       armedUntil: undefined,
@@ -113,7 +95,8 @@ export class World {
     member.life++;
     member.rule = '';
     member.state = newMember(this.#self(member.name, member.tags));
-    this.#deliver(member, { kind: 'started', durable: member.durable, armedUntil: member.armedUntil });
+    const bootId = `boot-${member.boots}`;
+    this.#deliver(member, { kind: 'started', durable: member.durable, armedUntil: member.armedUntil, bootId });
     this.#seePostgres(member);
   }
 
@@ -185,6 +168,12 @@ export class World {
     else this.#after(requestTimeoutMs, () => this.#tellLost(member));
   }
 
+  reconnectDcs(member: Member, hearsDcs: boolean): void {
+    member.hearsDcs = hearsDcs;
+    if (hearsDcs) this.#notify(member);
+    else this.#after(requestTimeoutMs, () => this.#tellLost(member));
+  }
+
   setStoreUp(up: boolean): void {
     this.storeUp = up;
     if (up) {
@@ -228,12 +217,12 @@ export class World {
     const guards = [...this.members.values()].map((member) =>
       member.alive ? (member.armedUntil ?? Infinity) : Infinity,
     );
-    return Math.min(this.#timers[0]?.at ?? Infinity, expiry, ...wakes, ...guards);
+    return Math.min(this.#timers.nextAt(), expiry, ...wakes, ...guards);
   }
 
   #runDue(): void {
     if (this.storeUp && this.store.expire(this.now)) this.#notifyAll();
-    while ((this.#timers[0]?.at ?? Infinity) <= this.now) this.#timers.shift()?.run();
+    this.#timers.runUntil(this.now);
     for (const member of this.members.values()) {
       if (member.alive && member.wake <= this.now && member.frozenUntil <= this.now)
         this.#deliver(member, { kind: 'tick' });
@@ -243,10 +232,7 @@ export class World {
   }
 
   #after(delayMs: number, run: () => void): void {
-    const timer: Timer = { at: this.now + delayMs, sequence: this.#sequence++, run };
-    const index = this.#timers.findIndex((other) => other.at > timer.at);
-    if (index < 0) this.#timers.push(timer);
-    else this.#timers.splice(index, 0, timer);
+    this.#timers.add(this.now + delayMs, run);
   }
 
   #every(periodMs: number, run: () => void): void {
@@ -272,6 +258,7 @@ export class World {
       member.inbox.push(event);
       return;
     }
+    this.onEvent?.(member.state, event, this.now);
     const done = step(member.state, event, this.now, `wall+${Math.floor(this.now / 1000)}s`);
     member.state = done.state;
     member.lastStep = done;
@@ -302,6 +289,7 @@ export class World {
         member.armedUntil = effect.until;
         return;
       case 'answer':
+        if (this.peers.answer(effect.requestId, effect.answer.status === 200, effect.answer.text)) return;
         this.say(member, `answer ${effect.requestId}: ${effect.answer.status} ${effect.answer.text}`);
         return;
       case 'inspect':
@@ -316,6 +304,13 @@ export class World {
         return;
       case 'transact':
         this.#transact(member, effect.id, effect.transaction);
+        return;
+      case 'heartbeat':
+      case 'beat':
+      case 'probe':
+      case 'gate':
+      case 'ask-failsafe':
+        this.peers.carryOut(member, effect);
         return;
       default:
         this.#ask(member, effect);
@@ -387,16 +382,19 @@ export class World {
   }
 
   #reach(a: Member, b: Member): boolean {
+    if (this.cutLinks.has(`${a.name} ${b.name}`) || this.cutLinks.has(`${b.name} ${a.name}`)) return false;
     return a.connected && b.connected && a.linked && b.linked;
   }
 
   #flowOfWal(): void {
     const members = [...this.members.values()];
-    const writable = members.filter((member) => member.postgres.isPrimary);
-    for (const member of writable) member.postgres.write(10n);
+    const primaries = members.filter((member) => member.postgres.isPrimary);
+    for (const member of primaries) member.postgres.write(10n);
+    const replicas = members.map((member) => member.postgres);
+    const writable = primaries.filter((member) => member.postgres.isAcknowledged(replicas));
     if (writable.length > 1 && !this.#twoWritable)
       this.lines.push(
-        `${(this.now / 1000).toFixed(3).padStart(8)} !!! ${writable.map((one) => one.name).join(' and ')} are both writable`,
+        `${(this.now / 1000).toFixed(3).padStart(8)} !!! ${writable.map((one) => one.name).join(' and ')} both acknowledge commits`,
       );
     this.#twoWritable = writable.length > 1;
     for (const member of members) {
@@ -411,7 +409,7 @@ export class World {
   /* -------------------------------------------------------------- the DCS */
 
   #hears(member: Member): boolean {
-    return member.connected && this.storeUp;
+    return member.connected && member.hearsDcs && this.storeUp;
   }
 
   #transact(member: Member, id: number, transaction: Transaction): void {

@@ -1,0 +1,163 @@
+/** Bugs in what WAL is compared by, and in the way back to a cluster. */
+import type { Mutant } from './mutant.ts';
+import { deposed, longTail, twins } from './scenes.ts';
+
+const rejoin = 'src/core/rejoin.ts';
+const copies = 'src/sim/copies.ts';
+const failovers = { faults: ['host-off', 'host-off', 'cut-all', 'postgres-crash', 'switchover'] } as const;
+const quorum = { settings: { synchronousMode: 'quorum' }, members: 3 } as const;
+
+export const rejoinMutants: readonly Mutant[] = [
+  {
+    name: 'position-by-lsn-alone',
+    what: 'Positions are compared by LSN alone: WAL of a term that is over beats what was acknowledged later.',
+    edits: [
+      {
+        file: 'src/core/position.ts',
+        find: 'if (a.originTerm !== b.originTerm) return a.originTerm - b.originTerm;',
+        replace: '',
+      },
+    ],
+    harm: 'safety',
+    arena: longTail,
+    unseen:
+      'a member with unknown WAL of a term that is over among those that are counted: a first holder cut off, five members and k = 2',
+  },
+  {
+    name: 'position-by-timeline',
+    what: 'Positions are compared by timeline number and LSN: two terms can make the same number.',
+    edits: [
+      {
+        file: 'src/core/facts.ts',
+        find: 'return originTerm === undefined ? undefined : comparable(terms, { originTerm, lsn });',
+        replace: 'return originTerm === undefined ? undefined : { originTerm: running.timeline, lsn };',
+      },
+    ],
+    harm: 'safety',
+    arena: twins,
+    unseen: 'two terms with the same timeline number among the revocations of one election',
+  },
+  {
+    name: 'same-timeline-rewound',
+    what: 'Two histories with the same timeline number are left to pg_rewind, which takes them for one.',
+    edits: [
+      {
+        file: rejoin,
+        find: 'if (diverged.sameTimelineNumber)',
+        replace: 'if (diverged.sameTimelineNumber && input.rewindFailures < 0)',
+      },
+    ],
+    harm: 'safety',
+    arena: twins,
+  },
+  {
+    name: 'no-floor',
+    what: 'A member that was rewound or cloned counts at once, before it is as far again as it was.',
+    edits: [
+      {
+        file: 'src/core/position.ts',
+        find: 'if (floor === undefined) return true;',
+        replace: 'if (floor === undefined || terms.length >= 0) return true;',
+      },
+      {
+        file: 'src/core/publish.ts',
+        find: 'unfit: state.durable.floor !== undefined || state',
+        replace: 'unfit: state',
+      },
+    ],
+    harm: 'safety',
+    arena: { ...quorum, faults: ['disk-lost', 'disk-lost', 'reinit', 'host-off', 'cut-all'] },
+    unseen:
+      'copies that end before what their member had acknowledged: a rewind to before the fork, a source that is behind',
+  },
+  {
+    name: 'floor-falls-at-once',
+    what: 'The floor falls as soon as the member streams, however far it is.',
+    edits: [
+      {
+        file: 'src/core/observe-postgres.ts',
+        find: 'return caughtUp && primaryLsn !== undefined && position.lsn >= primaryLsn ? rest : durable;',
+        replace: 'return caughtUp || primaryLsn === undefined ? rest : durable;',
+      },
+      {
+        file: 'src/core/observe-postgres.ts',
+        find: 'return isPastFloor(durable, position, facts.terms) ? rest : durable;',
+        replace: 'return rest;',
+      },
+    ],
+    harm: 'safety',
+    arena: { ...quorum, faults: ['disk-lost', 'disk-lost', 'reinit', 'host-off', 'cut-all'] },
+    unseen: 'as for no-floor',
+  },
+  {
+    name: 'former-primary-started-writable',
+    what: 'A member whose cluster has another holder is started as a primary.',
+    edits: [
+      {
+        file: 'src/core/rules/instance.ts',
+        find: "startAlone(f, 'replica'), upstream",
+        replace: "startAlone(f, 'primary'), upstream",
+      },
+    ],
+    harm: 'safety',
+    arena: { settings: { synchronousMode: 'off' }, ...failovers },
+  },
+  {
+    name: 'started-writable-without-the-key',
+    what: 'A former holder whose key has expired is started as a primary, to serve as long as nobody else does.',
+    edits: [
+      {
+        file: 'src/core/rules.ts',
+        find: "goal: (f) => ({ kind: 'job', job: startFollowing(f) }),",
+        replace:
+          "goal: (f) => ({ kind: 'job', job: f.rule?.leader === f.self ? { ...startFollowing(f), as: 'primary' } : startFollowing(f) }),",
+      },
+    ],
+    harm: 'safety',
+    arena: { settings: { synchronousMode: 'off' }, faults: ['postgres-crash', 'cut-dcs', 'cut-dcs', 'host-off'] },
+  },
+  {
+    name: 'followed-before-the-base-is-compared',
+    what: 'A holder whose term is not on record is followed by members that may have WAL which it has not.',
+    edits: [
+      {
+        file: 'src/core/rules/follower.ts',
+        find: 'return position.originTerm === base.originTerm && position.lsn <= base.lsn;',
+        replace: 'return position.originTerm > 0 && base.originTerm > 0;',
+      },
+    ],
+    harm: 'safety',
+    arena: twins,
+    unseen:
+      'a running replica of a deposed term that connects between a promotion on a timeline of the same number and the record of it',
+  },
+  {
+    name: 'half-rewound-directory-used',
+    what: 'That a rewind was begun is not remembered: a directory that is half the one and half the other is started.',
+    edits: [
+      {
+        file: 'src/core/act.ts',
+        find: 'return { ...durable, rewinding: true, floor: floorBefore(facts) };',
+        replace: 'return { ...durable, rewinding: false, floor: floorBefore(facts) };',
+      },
+    ],
+    harm: 'safety',
+    arena: deposed,
+    unseen: 'pg_rewind refusing, or spoiling, a directory that an interrupted one has left: the made-up one mends it',
+  },
+  {
+    name: 'clone-replaces-too-early',
+    what: 'The old data directory is removed before the copy is complete.',
+    edits: [
+      {
+        file: copies,
+        find: "if (postgres.process !== 'none') return running.done(failed('a server runs', true));",
+        replace:
+          "if (postgres.process !== 'none') return running.done(failed('a server runs', true));\n    dropped(world, member, 'removed for a clone');\n    postgres.data = undefined;",
+      },
+    ],
+    harm: 'safety',
+    arena: { ...quorum, faults: ['reinit', 'reinit', 'disk-lost', 'host-off', 'cut-all'] },
+    unseen: 'that a directory which is gone while its copy is not complete is a violation',
+  },
+];
