@@ -2,7 +2,7 @@
 import { recordCurrentTerm } from './act-history.ts';
 import { catchUp, takeRevocationBack, tighten } from './act-synchronous.ts';
 import { baseOf, joining, offeredTerm, parentOf } from './branch.ts';
-import { configurationMark } from './configuration.ts';
+import { type Configuration, configurationOf } from './configuration.ts';
 import type { Effect, Job, Transaction } from './effects.ts';
 import type { Facts } from './facts.ts';
 import { writeDeadline } from './failsafe.ts';
@@ -193,11 +193,11 @@ function isLooseSetting(job: Job): boolean {
   return job.kind === 'start' || (job.kind === 'configure' && job.prove === 'nothing');
 }
 
-function configuredBy(facts: Facts, job: Job): string | undefined {
+function configuredBy(facts: Facts, job: Job): Configuration | undefined {
   // Also one that fails, or is never finished, may have emptied primary_conninfo.
   if (job.kind === 'sever') return undefined;
   return job.kind === 'start' || job.kind === 'configure'
-    ? configurationMark(facts, job.upstream, job.synchronousStandbyNames)
+    ? configurationOf(facts, job.upstream, job.synchronousStandbyNames)
     : facts.state.configuredFor;
 }
 

@@ -1,5 +1,6 @@
 /** What goes on beside the rules, whatever they say: leases, publication, slots, fresh views, the guard. */
 import { guardDeadline, isFresh } from './act.ts';
+import { type Chore, inTurn } from './chore.ts';
 import type { Effect } from './effects.ts';
 import type { Facts } from './facts.ts';
 import { signsOfLife } from './heartbeat.ts';
@@ -9,6 +10,19 @@ import { differsInKind, differsInPosition, memberRecord, positionsEveryMs, statu
 import { slotChanges } from './slots.ts';
 import type { State } from './state.ts';
 import { publish } from './transactions.ts';
+
+/** In their order. */
+const all: readonly Chore[] = [
+  lookAgain,
+  readAnew,
+  endLeases,
+  keepMemberLease,
+  keepLeaderLease,
+  leaseAhead,
+  tell,
+  keepSlots,
+  signsOfLife,
+];
 
 /** As `Acted`: what was asked for is noted in the state. */
 export interface Chores {
@@ -27,17 +41,7 @@ const eagerMs = 10_000;
 /** What is done under every rule: looking, reading, leases, publishing, slots. */
 export function chores(facts: Facts): Chores {
   const effects: Effect[] = [];
-  let { state } = facts;
-  const now = { ...facts };
-  state = lookAgain({ ...now, state }, effects);
-  state = readAnew({ ...now, state }, effects);
-  state = endLeases({ ...now, state }, effects);
-  state = keepMemberLease({ ...now, state }, effects);
-  state = keepLeaderLease({ ...now, state }, effects);
-  state = leaseAhead({ ...now, state }, effects);
-  state = tell({ ...now, state }, effects);
-  state = keepSlots({ ...now, state }, effects);
-  state = signsOfLife({ ...now, state }, effects);
+  const state = inTurn(all, facts, effects);
   return { state, effects };
 }
 

@@ -2,10 +2,13 @@
 import type { Job } from './effects.ts';
 import { writeDeadline } from './failsafe.ts';
 import { type Lsn, lsnZero } from './lsn.ts';
+import { keepingLast } from './memo.ts';
 import type {
   ClusterView,
+  Durable,
   Endpoint,
   Instant,
+  MemberRecord,
   Position,
   PostgresStatus,
   Rule,
@@ -58,8 +61,8 @@ export interface Facts {
   readonly paused: boolean;
 }
 
-/** The facts of `state` at `now`. They hold for this moment only. */
-export function factsOf(state: State, now: Instant): Facts {
+/** The facts of `state` at `now`. They hold for this moment only; who asks for the same ones again gets the same object. */
+export const factsOf = keepingLast((state: State, now: Instant): Facts => {
   const { self, view, postgres } = state;
   const settings = view?.config?.value ?? self.bootstrapSettings;
   const running = postgres?.instance.kind === 'running' ? postgres.instance : undefined;
@@ -93,7 +96,7 @@ export function factsOf(state: State, now: Instant): Facts {
   };
   const tightening = standingTightening(facts);
   return tightening === undefined ? facts : { ...facts, tightening };
-}
+});
 
 /**
  * By what is on my disk, or by the record in the DCS: that one counts as long as it stands, also when the disk that it
@@ -117,9 +120,23 @@ export function holdsKey(state: State, now: Instant): boolean {
 /** Where a member's PostgreSQL listens, from the address that it published. */
 export function endpointOf(view: ClusterView | undefined, member: string): Endpoint | undefined {
   const record = view?.members.get(member)?.value;
-  const match = /^postgres(?:ql)?:\/\/(\[[^\]]+\]|[^:/]+):(\d+)(?:\/|$)/.exec(record?.connUrl ?? '');
-  if (match?.[1] === undefined) return undefined;
-  return { member, host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2]) };
+  if (record === undefined) return undefined;
+  let address = addresses.get(record);
+  if (address === undefined) {
+    address = addressIn(record.connUrl);
+    addresses.set(record, address);
+  }
+  return address === 'none' ? undefined : { member, ...address };
+}
+
+type Address = Pick<Endpoint, 'host' | 'port'> | 'none';
+
+/** Read once from each record. */
+const addresses = new WeakMap<MemberRecord, Address>();
+
+function addressIn(connUrl: string): Address {
+  const match = /^postgres(?:ql)?:\/\/(\[[^\]]+\]|[^:/]+):(\d+)(?:\/|$)/.exec(connUrl);
+  return match?.[1] === undefined ? 'none' : { host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2]) };
 }
 
 function instanceKind(postgres: PostgresStatus | undefined): InstanceKind {
@@ -168,18 +185,22 @@ function isOfAnotherTerm(running: RunningInstance, lsn: Lsn, entry: TermEntry | 
 function doubtOf(state: State, view: ClusterView): string | undefined {
   const { durable } = state;
   const rule = view.rule?.value;
-  const seen = `this member has seen term ${durable.maxTerm}`;
   if (durable.maxTerm === 0) return undefined;
   if (rule !== undefined && rule.term > durable.maxTerm) return undefined;
   if (durable.storeId !== undefined && durable.storeId !== view.storeId)
-    return `the DCS is another one than before (${seen})`;
-  if (rule === undefined) return `the DCS has no record of the cluster (${seen})`;
-  if (rule.term < durable.maxTerm) return `the DCS went back in time: it is at term ${rule.term} (${seen})`;
+    return `the DCS is another one than before (${seenText(durable)})`;
+  if (rule === undefined) return `the DCS has no record of the cluster (${seenText(durable)})`;
+  if (rule.term < durable.maxTerm)
+    return `the DCS went back in time: it is at term ${rule.term} (${seenText(durable)})`;
   if (rule.term === durable.maxTerm && durable.maxNonce !== undefined && rule.nonce !== durable.maxNonce)
     return `the DCS went back in time: term ${rule.term} was taken a second time`;
   if (rule.number < durable.maxRuleNumber)
     return `the DCS went back in time: its rule is number ${rule.number}, this member has seen ${durable.maxRuleNumber}`;
   return undefined;
+}
+
+function seenText({ maxTerm }: Durable): string {
+  return `this member has seen term ${maxTerm}`;
 }
 
 /** A read that was asked for after the word came should show at least that term. */

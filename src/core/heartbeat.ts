@@ -1,4 +1,5 @@
 /** Signs of life: what a member tells the others, what it asks of them, and when. */
+import { inTurn } from './chore.ts';
 import type { Effect } from './effects.ts';
 import { endpointOf, type Facts } from './facts.ts';
 import { askedMembers, failsafeDue, failsafeEveryMs } from './failsafe.ts';
@@ -27,12 +28,7 @@ export function listens(f: Facts): boolean {
 
 /** What is due now, noted as asked. */
 export function signsOfLife(facts: Facts, effects: Effect[]): State {
-  let { state } = facts;
-  state = tellPeers({ ...facts, state }, effects);
-  state = tellDcs({ ...facts, state }, effects);
-  state = tryHolder({ ...facts, state }, effects);
-  state = passGate({ ...facts, state }, effects);
-  return askPeers({ ...facts, state }, effects);
+  return inTurn([tellPeers, tellDcs, tryHolder, passGate, askPeers], facts, effects);
 }
 
 /** Of each pair the one whose name is less calls: question and answer are a sign of life each. */

@@ -47,7 +47,7 @@ export function step(before: State, event: Event, now: Instant, wall = ''): Step
   const because = rule.because(facts);
   const told = tellRule(facts, rule.name, because, wall);
   // What a rule's name is changes no fact.
-  const toldFacts = { ...facts, state: told };
+  const toldFacts = told === facts.state ? facts : { ...facts, state: told };
   const acted = act(toldFacts, rule.goal(facts), wall);
   const afterAct = anew(toldFacts, acted.state);
   const done = chores(afterAct);

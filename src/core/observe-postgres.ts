@@ -64,7 +64,7 @@ function withReplicas(state: State, now: Instant): State {
   return { ...next, tightening: { ...tightening, writtenLsn: running.writtenLsn } };
 }
 
-function forgetWhenDown(state: State, kind: PostgresStatus['instance']['kind']): string | undefined {
+function forgetWhenDown(state: State, kind: PostgresStatus['instance']['kind']): State['configuredFor'] {
   return kind === 'stopped' ? undefined : state.configuredFor;
 }
 
@@ -94,12 +94,16 @@ function countStarts(before: State, next: State, now: Instant): State {
 
 /** What the WAL here is worth, by what is seen of the instance and on record. */
 export function settleWal(state: State, now: Instant): State {
-  if (state.postgres === undefined) return withoutOld(state, now);
-  let durable = adoptMark(withoutOld(state, now));
-  durable = settlePromotion({ ...state, durable });
-  durable = settleJoining(factsOf({ ...state, durable }, now));
-  durable = withOriginTerm(factsOf({ ...state, durable }, now));
-  durable = withoutFloor(factsOf({ ...state, durable }, now));
+  let next = withoutOld(state, now);
+  if (state.postgres === undefined) return next;
+  next = remembering(next, adoptMark(next));
+  next = remembering(next, settlePromotion(next));
+  next = remembering(next, settleJoining(factsOf(next, now)));
+  next = remembering(next, withOriginTerm(factsOf(next, now)));
+  return remembering(next, withoutFloor(factsOf(next, now)));
+}
+
+function remembering(state: State, durable: Durable): State {
   return durable === state.durable ? state : { ...state, durable };
 }
 
@@ -108,11 +112,12 @@ export function settleWal(state: State, now: Instant): State {
  * identifier of this directory is the cluster's, by whatever way that came to be known.
  */
 function withoutOld(state: State, now: Instant): State {
-  const { promise, ...rest } = state.durable;
+  const { promise, founding, systemId } = state.durable;
   const isOver = promise !== undefined && promise.bootId === state.bootId && now >= promise.until;
-  const kept: Durable = isOver ? rest : state.durable;
-  const isFounded = kept.founding && kept.systemId !== undefined && state.view?.initialize?.value === kept.systemId;
+  const isFounded = founding && systemId !== undefined && state.view?.initialize?.value === systemId;
   if (!isOver && !isFounded) return state;
+  const { promise: _over, ...rest } = state.durable;
+  const kept: Durable = isOver ? rest : state.durable;
   return { ...state, durable: isFounded ? { ...kept, founding: false } : kept };
 }
 
@@ -155,8 +160,8 @@ function settlePromotion(state: State): Durable {
 
 /** The holder that is followed has promoted, and its WAL is here: that is of its term, though it is not on record. */
 function settleJoining({ state, running, terms }: Facts): Durable {
+  if (state.durable.joining === undefined || running === undefined || !running.inRecovery) return state.durable;
   const { joining, ...durable } = state.durable;
-  if (joining === undefined || running === undefined || !running.inRecovery) return state.durable;
   // From the moment that a promotion was asked for, what is here is what this member's own term goes on from.
   if (durable.promoting !== undefined) return durable;
   if (durable.originTerm === joining.term) return durable;

@@ -6,12 +6,14 @@ import { lsnOf } from './position.ts';
 /** Positions alone are worth a write no more often than this. */
 export const positionsEveryMs = 2000;
 
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+
 /** The record under `members/<name>`, as of now. */
 export function memberRecord(facts: Facts): MemberRecord {
   const { state, running } = facts;
   const { self } = state;
   const lsn = running && lsnOf(running);
-  return {
+  const record: Mutable<MemberRecord> = {
     connUrl: self.connUrl,
     apiUrl: self.apiUrl,
     state: memberState(facts),
@@ -24,14 +26,18 @@ export function memberRecord(facts: Facts): MemberRecord {
     unfit: state.durable.floor !== undefined || state.durable.rewinding || state.reinit !== undefined,
     rule: state.lastRule.name,
     because: state.lastRule.because,
-    ...(running === undefined ? {} : { timeline: running.timeline, serverVersion: running.serverVersion }),
-    ...(lsn === undefined ? {} : { lsn }),
-    ...(running?.receivedLsn === undefined ? {} : { receivedLsn: running.receivedLsn }),
-    ...(running?.replayedLsn === undefined ? {} : { replayedLsn: running.replayedLsn }),
-    ...(running?.replicationState === undefined ? {} : { replicationState: running.replicationState }),
-    ...(state.durable.originTerm === undefined ? {} : { originTerm: state.durable.originTerm }),
-    ...(state.job?.progress === undefined ? {} : { progress: state.job.progress }),
   };
+  if (running !== undefined) {
+    record.timeline = running.timeline;
+    record.serverVersion = running.serverVersion;
+    if (lsn !== undefined) record.lsn = lsn;
+    if (running.receivedLsn !== undefined) record.receivedLsn = running.receivedLsn;
+    if (running.replayedLsn !== undefined) record.replayedLsn = running.replayedLsn;
+    if (running.replicationState !== undefined) record.replicationState = running.replicationState;
+  }
+  if (state.durable.originTerm !== undefined) record.originTerm = state.durable.originTerm;
+  if (state.job?.progress !== undefined) record.progress = state.job.progress;
+  return record;
 }
 
 function memberRole(facts: Facts): MemberRole {

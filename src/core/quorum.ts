@@ -64,7 +64,11 @@ export function syncMethod(settings: Settings): SyncMethod {
 
 /** The value of synchronous_standby_names, quoted as PostgreSQL's syncrep_scanner.l reads it. */
 export function namesText(method: SyncMethod, count: number, standbys: readonly string[]): string {
-  return `${method} ${count} (${standbys.map((name) => `"${name.replaceAll('"', '""')}"`).join(', ')})`;
+  return `${method} ${count} (${standbys.map(quoted).join(', ')})`;
+}
+
+function quoted(name: string): string {
+  return name.includes('"') ? `"${name.replaceAll('"', '""')}"` : `"${name}"`;
 }
 
 /** Commits wait until the setting changes. */

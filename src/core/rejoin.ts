@@ -121,8 +121,8 @@ function strayTimeline(
   const { instance, directory } = postgres;
   if (directory.kind !== 'present' || (instance.kind !== 'running' && instance.kind !== 'stopped')) return undefined;
   const timeline = instance.kind === 'running' ? instance.timeline : directory.control.timeline;
-  const line = lineOf(terms, newestOf(terms));
-  if (timeline <= entry.timeline || line.some((one) => one.timeline === timeline)) return undefined;
+  if (timeline <= entry.timeline) return undefined;
+  if (lineOf(terms, newestOf(terms)).some((one) => one.timeline === timeline)) return undefined;
   return {
     because: `WAL of timeline ${timeline} is here, which no term on record began`,
     sameTimelineNumber: terms.some((one) => one.timeline === timeline),

@@ -143,7 +143,7 @@ export function serveRequests(facts: Facts): Served {
       state = writeWish({ ...facts, state }, request, effects);
     }
   }
-  return answerRestart({ ...facts, state }, effects);
+  return state.restart === undefined ? { state, effects } : answerRestart({ ...facts, state }, effects);
 }
 
 /** Nobody waits for it any more, so nobody may be surprised by it later. */

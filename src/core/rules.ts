@@ -74,9 +74,8 @@ export const rules: readonly Rule[] = ruleSections.flatMap((section) => section.
 
 /** The first rule that matches. The table is total: the last rule always does. */
 export function decide(facts: Facts): Rule {
-  const rule = rules.find((candidate) => candidate.when(facts));
-  if (rule === undefined) throw new Error('the decision table is not total');
-  return rule;
+  for (const rule of rules) if (rule.when(facts)) return rule;
+  throw new Error('the decision table is not total');
 }
 
 function dcsIsLost(f: Facts): boolean {

@@ -8,49 +8,52 @@ import { deadlineOf, renewalDueAt } from './lease.ts';
 import type { Instant } from './model.ts';
 import { positionsEveryMs } from './publish.ts';
 
+/** Of so many who wait for each other. */
+const ranksMax = 8;
+
 /** The next moment to take a step at; at most `loopWaitMs` from now. */
 export function wakeAt(facts: Facts): Instant {
   const { state, now, settings } = facts;
-  const moments: (Instant | undefined)[] = [
-    state.armedUntil,
-    state.leaderLease && deadlineOf(state.leaderLease),
-    writeDeadline(state),
-    ...synchronousMoments(facts),
-    state.leaderLease && (state.leaderLeaseBusyUntil ?? renewalDueAt(state.leaderLease)),
-    state.memberLease && (state.memberLeaseBusyUntil ?? renewalDueAt(state.memberLease)),
-    state.leaderLeaseBusyUntil,
-    state.memberLeaseBusyUntil,
-    state.transactionRetryAt,
-    state.publicationRetryAt,
-    state.publishedAt + positionsEveryMs,
-    state.announcedAt + 500,
-    state.givenUpAt + 200,
-    state.slotsChangedAt && state.slotsChangedAt + 1000,
-    state.downSince && state.downSince + settings.primaryStartTimeoutMs,
-    ...[...state.failures.values()].map((failure) => failure.retryAt),
-    ...state.requests.map((request) => request.until),
-    inspectionMoment(facts),
-    ...vacancyMoments(facts),
-  ];
-  const next = moments.filter(
-    (moment): moment is Instant => moment !== undefined && Number.isFinite(moment) && moment > now,
-  );
-  return Math.min(now + settings.loopWaitMs, ...next);
+  let next = now + settings.loopWaitMs;
+  const at = (moment: Instant | undefined): void => {
+    if (moment !== undefined && moment > now && moment < next) next = moment;
+  };
+  at(state.armedUntil);
+  if (state.leaderLease !== undefined) {
+    at(deadlineOf(state.leaderLease));
+    at(state.leaderLeaseBusyUntil ?? renewalDueAt(state.leaderLease));
+  }
+  at(writeDeadline(state));
+  if (state.memberLease !== undefined) at(state.memberLeaseBusyUntil ?? renewalDueAt(state.memberLease));
+  at(state.leaderLeaseBusyUntil);
+  at(state.memberLeaseBusyUntil);
+  at(state.transactionRetryAt);
+  at(state.publicationRetryAt);
+  at(state.publishedAt + positionsEveryMs);
+  at(state.announcedAt + 500);
+  at(state.givenUpAt + 200);
+  if (state.slotsChangedAt !== undefined) at(state.slotsChangedAt + 1000);
+  if (state.downSince !== undefined) at(state.downSince + settings.primaryStartTimeoutMs);
+  for (const { retryAt } of state.failures.values()) at(retryAt);
+  for (const { until } of state.requests) at(until);
+  at(inspectionMoment(facts));
+  if (listens(facts)) synchronousMoments(facts, at);
+  if (state.keyAbsentSince !== undefined) vacancyMoments(facts, state.keyAbsentSince, at);
+  return next;
 }
 
+/** Takes a moment into account, if there is one. */
+type At = (moment: Instant | undefined) => void;
+
 /** In synchronous mode silence, beats and heartbeats are looked after several times in a failure timeout. */
-function synchronousMoments(facts: Facts): readonly Instant[] {
-  if (!listens(facts)) return [];
-  const { state, now, settings } = facts;
-  return [
-    now + settings.failureTimeoutMs / 4,
-    state.heartbeatSentAt + settings.heartbeatIntervalMs,
-    state.beatSentAt + beatEveryMs(settings.failureTimeoutMs),
-    state.revokeAgainAt,
-    state.gate?.retryAt ?? -Infinity,
-    state.durable.promise?.until ?? -Infinity,
-    state.failsafeAskedAt + failsafeEveryMs(settings.ttlMs),
-  ];
+function synchronousMoments({ state, now, settings }: Facts, at: At): void {
+  at(now + settings.failureTimeoutMs / 4);
+  at(state.heartbeatSentAt + settings.heartbeatIntervalMs);
+  at(state.beatSentAt + beatEveryMs(settings.failureTimeoutMs));
+  at(state.revokeAgainAt);
+  at(state.gate?.retryAt);
+  at(state.durable.promise?.until);
+  at(state.failsafeAskedAt + failsafeEveryMs(settings.ttlMs));
 }
 
 function inspectionMoment(facts: Facts): Instant | undefined {
@@ -59,16 +62,12 @@ function inspectionMoment(facts: Facts): Instant | undefined {
 }
 
 /** While the key is free, waiting ends after whole failure timeouts and election waits. */
-function vacancyMoments(facts: Facts): readonly Instant[] {
-  const { state, settings } = facts;
-  const since = state.keyAbsentSince;
-  if (since === undefined) return [];
+function vacancyMoments({ settings }: Facts, since: Instant, at: At): void {
   const timeout = settings.failureTimeoutMs;
-  const ranks = [1, 2, 3, 4, 5, 6, 7, 8];
-  return [
-    since + electionWaitMs,
-    since + 10_000,
-    ...ranks.map((rank) => since + rank * timeout),
-    ...ranks.map((rank) => since + rank * (timeout + electionWaitMs)),
-  ];
+  at(since + electionWaitMs);
+  at(since + 10_000);
+  for (let rank = 1; rank <= ranksMax; rank += 1) {
+    at(since + rank * timeout);
+    at(since + rank * (timeout + electionWaitMs));
+  }
 }

@@ -1,6 +1,7 @@
 /** A physical slot for each other member, so that no WAL is removed that it still needs, and that only it uses. */
 import type { Effect, SlotWish } from './effects.ts';
 import type { Facts } from './facts.ts';
+import type { Rule, Slot } from './model.ts';
 
 const plain = /^[a-z0-9_]{1,63}$/;
 
@@ -25,29 +26,35 @@ export function slotNameOf(member: string): string {
  * so that they are there in the moment it is promoted; what an earlier life as primary reserved is let go.
  */
 export function slotChanges(facts: Facts): Extract<Effect, { kind: 'change-slots' }> | undefined {
-  const { running, settings, rule, view, self } = facts;
-  if (
-    running === undefined ||
-    !settings.useSlots ||
-    rule === undefined ||
-    facts.paused ||
-    facts.state.job !== undefined
-  )
+  const { running, settings, rule, state } = facts;
+  if (running === undefined || !settings.useSlots || rule === undefined || facts.paused || state.job !== undefined)
     return undefined;
   if (running.inRecovery ? facts.holder === undefined : !facts.iHold) return undefined;
   const reserve = !running.inRecovery;
-  const alive = new Set([...rule.failsafe, ...(view?.members.keys() ?? [])]);
-  const wanted = new Set([...alive].filter((member) => member !== self).map(slotNameOf));
-  // One that is too like has no slot, and does not take part.
-  wanted.delete(slotNameOf(self));
-  const physical = new Map(running.slots.filter((slot) => slot.physical).map((slot) => [slot.name, slot]));
-  const create: SlotWish[] = [...wanted].filter((name) => !physical.has(name)).map((name) => ({ name, reserve }));
-  const gone = new Set(facts.state.forgotten.map(slotNameOf));
-  const drop: string[] = [];
-  for (const [name, slot] of physical) {
-    if (slot.active) continue;
-    if (name === slotNameOf(self) || (gone.has(name) && !wanted.has(name))) drop.push(name);
-    else if (!reserve && wanted.has(name) && slot.restartLsn !== undefined) drop.push(name);
-  }
+  const wanted = wantedSlots(facts, rule);
+  const physical = running.slots.filter((slot) => slot.physical);
+  const create: SlotWish[] = wanted
+    .filter((name) => !physical.some((slot) => slot.name === name))
+    .map((name) => ({ name, reserve }));
+  const drop = physical.filter((slot) => !slot.active && isSurplus(facts, slot, wanted)).map((slot) => slot.name);
   return create.length === 0 && drop.length === 0 ? undefined : { kind: 'change-slots', create, drop };
+}
+
+/** Of all others, each once. One that is too like me has no slot, and does not take part. */
+function wantedSlots({ self, view }: Facts, { failsafe }: Rule): readonly string[] {
+  const own = slotNameOf(self);
+  const wanted: string[] = [];
+  const want = (member: string): void => {
+    const name = slotNameOf(member);
+    if (name !== own && !wanted.includes(name)) wanted.push(name);
+  };
+  for (const member of failsafe) want(member);
+  for (const member of view?.members.keys() ?? []) if (!failsafe.includes(member)) want(member);
+  return wanted;
+}
+
+/** Mine, or a forgotten member's, or one that keeps WAL at a replica. */
+function isSurplus({ self, state, running }: Facts, { name, restartLsn }: Slot, wanted: readonly string[]): boolean {
+  if (wanted.includes(name)) return running?.inRecovery === true && restartLsn !== undefined;
+  return name === slotNameOf(self) || state.forgotten.some((member) => slotNameOf(member) === name);
 }

@@ -1,4 +1,5 @@
 /** What a member carries from one step to the next. Data only; `observe.ts` changes it, `rules/` reads it. */
+import type { Configuration } from './configuration.ts';
 import type { Answer, Job, Transaction } from './effects.ts';
 import type { Lease } from './lease.ts';
 import type { Lsn } from './lsn.ts';
@@ -125,8 +126,8 @@ export interface State {
   readonly takenOn: Durable['takenOn'] | undefined;
   /** The roles that replication needs were created in this agent's life. */
   readonly provisioned: boolean;
-  /** What the instance was last configured for; see `configurationMark`. */
-  readonly configuredFor: string | undefined;
+  /** What the instance was last configured for. */
+  readonly configuredFor: Configuration | undefined;
 
   /** When an operator's wish came into view: it is judged by what the instance shows after that. */
   readonly wishSeenAt: Instant;

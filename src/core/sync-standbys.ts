@@ -5,6 +5,7 @@
  */
 import type { Facts } from './facts.ts';
 import { type Lsn, lagBytes, lsnZero } from './lsn.ts';
+import { keepingLast } from './memo.ts';
 import type { Instant, MemberRecord, Mode, RunningInstance, WalSender } from './model.ts';
 import { namesUnder } from './quorum.ts';
 
@@ -51,13 +52,15 @@ function priorityOf(f: Facts, member: string): number {
   return f.view?.members.get(member)?.value.tags.syncPriority ?? 0;
 }
 
+const noChange: SyncChange = { kind: 'none' };
+
 /** Both ways at once go through what covers both: the union of the sets, and the smaller count. */
-export function nextSyncChange(f: Facts): SyncChange {
+export const nextSyncChange = keepingLast((f: Facts): SyncChange => {
   const { rule } = f;
-  if (rule === undefined) return { kind: 'none' };
+  if (rule === undefined) return noChange;
   const wanted = wantedSync(f);
+  if (isSame(rule, wanted)) return noChange;
   const because = becauseOf(f, wanted);
-  if (isSame(rule, wanted)) return { kind: 'none' };
   // Nobody can stand in either case, and PostgreSQL waits for nobody: only the word changes.
   if (rule.mode === 'async' && wanted.syncCount === 0) return { kind: 'loosen', to: wanted, because };
   if (wanted.mode === 'async' || wanted.syncCount === 0) return { kind: 'loosen', to: wanted, because };
@@ -68,7 +71,7 @@ export function nextSyncChange(f: Facts): SyncChange {
     syncCount: Math.min(rule.syncCount, wanted.syncCount),
   };
   return isSame(rule, loose) ? { kind: 'tighten', to: wanted, because } : { kind: 'loosen', to: loose, because };
-}
+});
 
 function isSame(rule: SyncSet, other: SyncSet): boolean {
   const { syncStandbys } = other;

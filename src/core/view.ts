@@ -74,5 +74,5 @@ function stamped<Value>(
 }
 
 function mapWith<Value>(map: ReadonlyMap<string, Value>, key: string, value: Value): ReadonlyMap<string, Value> {
-  return new Map([...map, [key, value]]);
+  return new Map(map).set(key, value);
 }

@@ -92,7 +92,8 @@ export function tell(world: World, member: Member, event: Event): void {
   const done = step(agent.state, event, now);
   agent.state = done.state;
   world.tally.steps += 1;
-  world.hash = hashText(`${event.kind}${done.rule}${done.effects.length}`, world.hash ^ Math.round(world.now * 1000));
+  const moment = world.hash ^ Math.round(world.now * 1000);
+  world.hash = hashText(String(done.effects.length), hashText(done.rule, hashText(event.kind, moment)));
   if (done.rule !== agent.rule) {
     agent.rule = done.rule;
     world.tally.rules.set(done.rule, (world.tally.rules.get(done.rule) ?? 0) + 1);

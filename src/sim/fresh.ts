@@ -30,7 +30,7 @@ export function createWorld(plan: Plan, say: ((at: number, who: string, what: st
     queue: createQueue(),
     members: plan.members.map((member, index) => freshMember(plan, member, index)),
     store: freshStore(plan),
-    network: { cut: new Map(), slowUntil: -1, slowMs: 0 },
+    network: { cut: new Map(), cutUntil: -1, slowUntil: -1, slowMs: 0 },
     random: {
       network: randomStream(plan.seed, 'network'),
       dcs: randomStream(plan.seed, 'dcs'),

@@ -16,6 +16,7 @@ export function heal(world: World): void {
   world.say?.('***', 'the faults end');
   world.traps.length = 0;
   network.cut.clear();
+  network.cutUntil = -1;
   network.slowUntil = -1;
   for (const chance of [store.loseReplies, store.loseRequests, store.landLate, store.lateReads]) chance.until = -1;
   if (store.down) startStore(world);

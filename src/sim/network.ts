@@ -16,12 +16,13 @@ function linkOf(traffic: Traffic, from: string, to: string): string {
 export function cut(world: World, traffic: Traffic, from: string, to: string, until: number): void {
   const link = linkOf(traffic, from, to);
   world.network.cut.set(link, Math.max(world.network.cut.get(link) ?? 0, until));
+  world.network.cutUntil = Math.max(world.network.cutUntil, until);
 }
 
 /** Whether a message gets there at all, if it is sent now. */
 export function passes(world: World, traffic: Traffic, from: string, to: string): boolean {
-  const { cut: cuts } = world.network;
-  return cuts.size === 0 || (cuts.get(linkOf(traffic, from, to)) ?? 0) <= world.now;
+  const { cut: cuts, cutUntil } = world.network;
+  return cutUntil <= world.now || (cuts.get(linkOf(traffic, from, to)) ?? 0) <= world.now;
 }
 
 /** Both directions, and both hosts have power. */

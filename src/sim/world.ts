@@ -229,6 +229,8 @@ export interface WatchState {
 export interface Network {
   /** True time until which messages from the first to the second end are lost, by kind. */
   readonly cut: Map<string, number>;
+  /** From then on nothing is cut. */
+  cutUntil: number;
   slowUntil: number;
   slowMs: number;
 }

@@ -1,6 +1,7 @@
 /** Another member holds the key: be its replica, by the least costly way. */
-import { configurationMark, isConfigured, isConfiguredAlone } from '../configuration.ts';
+import { configurationOf, configurationText, isConfigured, isConfiguredAlone } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
+import { keepingLast } from '../memo.ts';
 import { comparable } from '../position.ts';
 import { type RejoinPath, rejoinPath } from '../rejoin.ts';
 import { configureAlone, startFollowing } from './instance.ts';
@@ -34,7 +35,8 @@ export const followerRules: readonly Rule[] = [
       path(f)?.kind === 'follow' &&
       mayTry(f, 'configure'),
     goal: (f) => ({ kind: 'job', job: { ...configureAlone(f), upstream: f.upstream } }),
-    because: (f) => `${f.holder} holds the key: ${configurationMark(f, f.upstream)}${attemptText(f, 'configure')}`,
+    because: (f) =>
+      `${f.holder} holds the key: ${configurationText(configurationOf(f, f.upstream))}${attemptText(f, 'configure')}`,
   },
   {
     name: 'restart-to-follow',
@@ -161,7 +163,7 @@ function isPartOfBase({ rule, position, instance, terms }: Facts): boolean {
   return position.originTerm === base.originTerm && position.lsn <= base.lsn;
 }
 
-function path(f: Facts): RejoinPath | undefined {
+const path = keepingLast((f: Facts): RejoinPath | undefined => {
   if (f.postgres === undefined) return undefined;
   return rejoinPath({
     durable: f.state.durable,
@@ -170,7 +172,7 @@ function path(f: Facts): RejoinPath | undefined {
     settings: f.settings,
     rewindFailures: f.state.failures.get('rewind')?.count ?? 0,
   });
-}
+});
 
 function pathText(f: Facts): string {
   const way = path(f);

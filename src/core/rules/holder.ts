@@ -1,6 +1,6 @@
 /** The leader key is mine: serve, or give it to somebody who can. */
 import { liveCandidates, zeroLossCandidates } from '../candidates.ts';
-import { configurationMark, isConfigured } from '../configuration.ts';
+import { configurationOf, configurationText, isConfigured } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
 import { likeNamed } from '../names.ts';
 import { wantedNames } from '../sync-standbys.ts';
@@ -186,7 +186,7 @@ export const holderRules: readonly Rule[] = [
     does: 'configure',
     when: (f) => f.iHold && f.instance === 'primary' && !isConfigured(f, undefined) && mayTry(f, 'configure'),
     goal: (f) => ({ kind: 'job', job: configureAlone(f) }),
-    because: (f) => `${configurationMark(f, undefined)}${attemptText(f, 'configure')}`,
+    because: (f) => `${configurationText(configurationOf(f, undefined))}${attemptText(f, 'configure')}`,
   },
   {
     name: 'checkpoint-after-promotion',
