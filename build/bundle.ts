@@ -1,5 +1,6 @@
 /**
- * Makes dist/ from src/: one entry, and chunks for what each command needs, so that `list` does not load the agent.
+ * Makes dist/ from src/: the command line and the guard, and chunks for what each command needs, so that `list` does not
+ * load the agent.
  * `--if-changed` does nothing when dist/ was made from exactly these files.
  */
 import { createHash } from 'node:crypto';
@@ -60,7 +61,7 @@ async function bundle(madeFrom: string): Promise<void> {
   const { build } = await import('esbuild');
   try {
     await build({
-      entryPoints: { pgherd: join(root, 'src/cli/start.ts') },
+      entryPoints: { pgherd: join(root, 'src/cli/start.ts'), guard: join(root, 'src/guard/main.ts') },
       outdir: fresh,
       bundle: true,
       splitting: true,

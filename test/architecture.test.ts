@@ -50,7 +50,7 @@ const arrows: readonly Arrow[] = product.flatMap((file) =>
 );
 
 const adapters = ['postgres', 'dcs', 'host', 'api'];
-const programs = ['agent', 'monitor', 'cli', 'demo'];
+const programs = ['agent', 'guard', 'monitor', 'cli', 'demo'];
 const below = ['core', 'ports', 'lib', 'config', ...adapters];
 
 /** Whom a layer may import, besides itself. Adapters never import each other, and nobody imports a program but as below. */

@@ -5,19 +5,20 @@ import { isWildcard } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { version } from '../config/version.ts';
-import type { Durable } from '../core/model.ts';
+import type { Durable, Self } from '../core/model.ts';
 import { connectMonitor } from '../dcs/monitor/dcs.ts';
 import { decodeSettings } from '../dcs/settings.ts';
 import { bootClock, bootId } from '../host/clock.ts';
 import { durableFile } from '../host/durable-file.ts';
-import { inProcessGuard } from '../host/guard.ts';
 import { openStateDirectory } from '../host/state-directory.ts';
+import { watchdogTrouble } from '../host/watchdog.ts';
 import { createLog, type Log, parseLevel } from '../lib/log.ts';
 import type { Clock } from '../ports/host.ts';
 import type { Postgres } from '../ports/postgres.ts';
 import { findBinaries, majorOfDirectory } from '../postgres/binaries.ts';
 import { managePostgres } from '../postgres/instance.ts';
 import { chooseOsUser, type OsUser } from '../postgres/os-user.ts';
+import { beginGuarding, type Guarding, nothingToGuard } from './guarding.ts';
 import { noPostgres } from './no-postgres.ts';
 import { createRuntime, type Runtime } from './runtime.ts';
 import { postgresOptions, prefixOf, selfOf, stateDirectoryOf } from './setup.ts';
@@ -76,12 +77,13 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
     await opened.release();
     return remembered;
   }
-  const guard = inProcessGuard({
-    clock,
-    stateDirectory,
-    fence: () => postgres.fence(),
-    log: (text) => log.warn('guard', text),
-  });
+  const watchdog = usableWatchdog(config, log);
+  const guarded = await guardOf(config, stateDirectory, watchdog.use, () => runtime.ttlMs(), clock, postgres, log);
+  if (!guarded.ok) {
+    await opened.release();
+    return guarded;
+  }
+  const guard = guarded.guarding;
   const dcs = connectMonitor({
     uri: config.dcs.uri,
     prefix: prefixOf(config),
@@ -90,9 +92,11 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
     noticeMs: () => runtime.failureTimeoutMs(),
   });
   const world: World = { dcs, postgres, durable, peers: connectPeers(config.scope), guard, clock, log };
-  const runtime: Runtime = createRuntime(selfOf(config, settings.settings), world);
+  const self = selfOf(config, settings.settings);
+  const runtime: Runtime = createRuntime(watchdog.mayLead ? self : neverPrimary(self), world);
   const api = await listen(config, runtime, world);
   if (!api.ok) {
+    guard.close();
     await runtime.close();
     await opened.release();
     return api;
@@ -101,6 +105,7 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
   const armedUntil = await guard.armedUntil();
   if (armedUntil !== undefined) guard.arm(armedUntil);
   runtime.start(forMember(remembered.durable, config.name), armedUntil, bootId());
+  guard.watch(runtime.guardActed);
   const end = async (): Promise<void> => {
     await api.close();
     guard.close();
@@ -108,6 +113,45 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
     await opened.release();
   };
   return { ok: true, runtime, postgres, end };
+}
+
+/** A witness has nothing that could be ended. */
+async function guardOf(
+  config: Config,
+  stateDirectory: string,
+  watchdog: Config['watchdog'] | undefined,
+  ttlMs: () => number,
+  clock: Clock,
+  postgres: Postgres,
+  log: Log,
+): Promise<{ readonly ok: true; readonly guarding: Guarding } | { readonly ok: false; readonly error: string }> {
+  if (config.postgresql === undefined) return { ok: true, guarding: nothingToGuard };
+  const { dataDir } = config.postgresql;
+  const fence = (): Promise<void> => postgres.fence();
+  return await beginGuarding({ stateDirectory, dataDir, watchdog, ttlMs, clock, fence, log });
+}
+
+/** `required` without a device that works: the member serves as a replica, and never as the primary. */
+function usableWatchdog(
+  { watchdog }: Config,
+  log: Log,
+): { readonly use: Config['watchdog'] | undefined; readonly mayLead: boolean } {
+  if (watchdog.mode === 'off') return { use: undefined, mayLead: true };
+  const trouble = watchdogTrouble(watchdog.device);
+  if (trouble === undefined) return { use: watchdog, mayLead: true };
+  if (watchdog.mode === 'automatic') {
+    log.info('watchdog', `${trouble}; watchdog.mode is automatic: this member goes on without`);
+    return { use: undefined, mayLead: true };
+  }
+  log.error(
+    'watchdog',
+    `${trouble}; watchdog.mode is required: this member never becomes primary until that is mended`,
+  );
+  return { use: undefined, mayLead: false };
+}
+
+function neverPrimary(self: Self): Self {
+  return { ...self, tags: { ...self.tags, noFailover: true, all: { ...self.tags.all, nofailover: true } } };
 }
 
 type Prepared =
@@ -169,7 +213,10 @@ async function listen(
   });
 }
 
-/** Runs until `signal`; then hands over and stops the instance. A bug ends the instance before it ends the agent. */
+/**
+ * Runs until `signal`; then hands over and stops the instance. SIGUSR2 ends the agent alone: the instance goes on under the
+ * guard, for the agent that follows. A bug ends the instance before it ends the agent.
+ */
 async function runUntil(begun: Begun, signal: AbortSignal, log: Log): Promise<number> {
   const failed = new Promise<number>((resolve) => {
     const onBug = (error: unknown): void => {
@@ -183,6 +230,10 @@ async function runUntil(begun: Begun, signal: AbortSignal, log: Log): Promise<nu
     log.warn('reload', 'SIGHUP does nothing yet: restart the agent to read its file again; PostgreSQL goes on'),
   );
   const told = new Promise<number>((resolve) => {
+    process.on('SIGUSR2', () => {
+      log.info('end', 'the agent was told to end alone (SIGUSR2): PostgreSQL goes on under the guard');
+      resolve(0);
+    });
     const onAbort = (): void => void shutDown(begun, log).then(() => resolve(0));
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });

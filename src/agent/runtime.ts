@@ -3,10 +3,10 @@
  * one, effects go out in their order, and the core is woken when it wants to be.
  */
 import type { Answer } from '../core/effects.ts';
-import type { Event, OperatorRequest } from '../core/events.ts';
+import type { Event, GuardAct, OperatorRequest } from '../core/events.ts';
 import { heartbeatOf } from '../core/heartbeat.ts';
 import { newMember, step } from '../core/member.ts';
-import type { Durable, Instant, Self } from '../core/model.ts';
+import type { Durable, Instant, Self, Settings } from '../core/model.ts';
 import { type Report, reportOf } from '../core/report.ts';
 import type { Heartbeat } from '../core/signs.ts';
 import type { State } from '../core/state.ts';
@@ -22,6 +22,8 @@ import type { World } from './world.ts';
 export interface Runtime {
   /** Begins: with what was remembered, the deadline that an earlier agent left, and which boot this is. */
   readonly start: (durable: Durable | undefined, armedUntil: Instant | undefined, bootId: string) => void;
+  /** What the guard did goes into the cluster's history. */
+  readonly guardActed: (acts: readonly GuardAct[]) => void;
   readonly report: () => Report;
   readonly operate: (request: OperatorRequest, signal: AbortSignal) => Promise<Answer>;
   /** Another member lives; gives this member's own heartbeat. */
@@ -30,6 +32,7 @@ export interface Runtime {
   readonly askFailsafe: (question: FailsafeQuestion, signal: AbortSignal) => Promise<Answer>;
   /** What the cluster agreed on; before it is known, what this member would found it with. */
   readonly failureTimeoutMs: () => number;
+  readonly ttlMs: () => number;
   readonly lastStepAt: () => Instant;
   /** Wall clock, epoch seconds, when the DCS was heard last. */
   readonly dcsLastSeenEpochS: () => number | undefined;
@@ -67,7 +70,8 @@ export function createRuntime(self: Self, world: World): Runtime {
 
   const postgres = postgresEffects(world, dispatch);
   const dcs = dcsEffects(world, dispatch, () => state.view, ending.signal);
-  const failureTimeoutMs = (): number => (state.view?.config?.value ?? self.bootstrapSettings).failureTimeoutMs;
+  const settings = (): Settings => state.view?.config?.value ?? self.bootstrapSettings;
+  const failureTimeoutMs = (): number => settings().failureTimeoutMs;
   const peers = peerEffects(world, self.name, dispatch, failureTimeoutMs);
   const operators = waitingOperators(log, dispatch);
   const ways: Ways = { self, world, postgres, dcs, peers, operators };
@@ -79,6 +83,7 @@ export function createRuntime(self: Self, world: World): Runtime {
       unwatch = dcs.watch();
       postgres.watch();
     },
+    guardActed: (acts) => dispatch({ kind: 'guard-acted', acts }),
     report: () => reportOf(state, clock.now()),
     operate: operators.operate,
     hear(heartbeat) {
@@ -87,6 +92,7 @@ export function createRuntime(self: Self, world: World): Runtime {
     },
     askFailsafe: operators.askFailsafe,
     failureTimeoutMs,
+    ttlMs: () => settings().ttlMs,
     lastStepAt: () => lastStepAt,
     dcsLastSeenEpochS: dcs.lastSeenEpochS,
     async close() {

@@ -31,6 +31,12 @@ export interface Config {
   /** Undefined: this member is a witness. */
   readonly postgresql: PostgresqlConfig | undefined;
   readonly tags: Tags;
+  /** `safetyMarginMs` -1: the device fires at half of the TTL. */
+  readonly watchdog: {
+    readonly mode: 'off' | 'automatic' | 'required';
+    readonly device: string;
+    readonly safetyMarginMs: number;
+  };
   readonly log: { readonly type: 'plain' | 'json'; readonly level: LogLevel };
 }
 
@@ -177,7 +183,17 @@ export function agentConfig(values: Values, data: Data, rawDcs: unknown): Config
     },
     postgresql: tags.witness ? undefined : postgresqlConfig(required(values.postgresql)),
     tags,
+    watchdog: watchdogOf(values.watchdog),
     log: { type: values.log?.type ?? 'plain', level: values.log?.level ?? 'INFO' },
+  };
+}
+
+function watchdogOf(given: Values['watchdog']): Config['watchdog'] {
+  const marginS = given?.safety_margin ?? 5;
+  return {
+    mode: given?.mode ?? 'off',
+    device: given?.device ?? '/dev/watchdog',
+    safetyMarginMs: marginS < 0 ? -1 : marginS * 1000,
   };
 }
 

@@ -100,19 +100,20 @@ const bootstrap = section('What happens once, when the cluster is made.', {
   users: later(anyMap, 'Roles to make. Patroni 4 does not make them either.'),
 });
 
-const watchdog = laterSection(
-  'A device that resets the machine when it is no longer fed.',
-  {
-    mode: later(oneOf(['off', 'automatic', 'required']), 'Is it used?'),
-    device: later(path, 'The device.'),
-    safety_margin: later(integer(-1), 'Seconds before the TTL at which it resets.'),
-    driver: later(text, 'The driver.'),
-  },
-  {
-    // `automatic` uses a watchdog where there is one: not using it is within its meaning.
-    harmless: (value) => typeof value === 'object' && value !== null && 'mode' in value && value.mode !== 'required',
-  },
-);
+const watchdog = section('A device that resets the machine when it is no longer fed: what stands behind the guard.', {
+  mode: key(
+    oneOf(['off', 'automatic', 'required']),
+    'Is it used? `required`: without it this member never becomes primary.',
+    {
+      default: 'off',
+    },
+  ),
+  device: key(path, 'The device.', { default: '/dev/watchdog' }),
+  safety_margin: key(integer(-1), 'It resets so many seconds before the TTL has run out; -1: at half of the TTL.', {
+    default: '5',
+  }),
+  driver: later(text, 'The driver.', { default: 'default', harmless: (value) => value === 'default' }),
+});
 
 /** Tags are open: what is not known here is the user's own, and shown to readers. */
 export const knownTags = {

@@ -4,6 +4,12 @@ import type { Lsn } from './lsn.ts';
 import type { ClusterView, Durable, Instant, PostgresStatus, Progress } from './model.ts';
 import type { Heartbeat } from './signs.ts';
 
+/** What the guard did. `at`: wall clock, ISO 8601, for people. */
+export interface GuardAct {
+  readonly at: string;
+  readonly text: string;
+}
+
 /** One thing that the core is told. */
 export type Event =
   /** The agent began. `armedUntil`: the deadline that an earlier agent left with the guard. */
@@ -16,6 +22,8 @@ export type Event =
     }
   /** The clock reached `wakeAt`. */
   | { readonly kind: 'tick' }
+  /** The guard did something, perhaps while no agent was there. */
+  | { readonly kind: 'guard-acted'; readonly acts: readonly GuardAct[] }
   /** All keys, as they were at some moment after `askedAt`. */
   | { readonly kind: 'dcs-read'; readonly view: ClusterView; readonly askedAt: Instant }
   /** The watch does not see the DCS any more. */

@@ -25,7 +25,7 @@ import { serveRequests } from './requests.ts';
 import type { Rule } from './rules/rule.ts';
 import { decide } from './rules.ts';
 import { wakeAt } from './schedule.ts';
-import { initialState, type State } from './state.ts';
+import { initialState, type State, withDecisions } from './state.ts';
 
 /** What one event brought about. */
 export interface Step {
@@ -75,8 +75,7 @@ export function newMember(self: Self): State {
   return initialState(self);
 }
 
-/** How many decisions are kept, and rules that are none. */
-const decisionsMax = 30;
+/** Rules that are no decisions. */
 const undecided: readonly string[] = ['inspecting', 'busy', 'awaiting-rule', 'waiting-for-the-dcs'];
 
 function tellRule({ state, now, rule }: Facts, name: string, because: string, wall: string): State {
@@ -86,5 +85,5 @@ function tellRule({ state, now, rule }: Facts, name: string, because: string, wa
   const next: State = { ...told, ruleSince: now };
   if (undecided.includes(name) || state.decisions.at(-1)?.rule === name) return next;
   const decision = { at: wall, member: state.self.name, term: rule?.term ?? 0, rule: name, because };
-  return { ...next, decisions: [...state.decisions, decision].slice(-decisionsMax) };
+  return withDecisions(next, [decision]);
 }

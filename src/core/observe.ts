@@ -19,7 +19,7 @@ import {
 import { observePostgres, settleWal } from './observe-postgres.ts';
 import { coverOf } from './quorum.ts';
 import { acceptRequest } from './requests.ts';
-import { emptyDurable, type PendingTransaction, type State } from './state.ts';
+import { emptyDurable, type PendingTransaction, type State, withDecisions } from './state.ts';
 import { applyTransaction } from './view.ts';
 
 /** How long a transaction that could not be sent, or whose fate is not known, is not tried again. */
@@ -42,6 +42,17 @@ export function observe(state: State, event: Event, now: Instant): State {
         readAskedAt: undefined,
         dcs: state.dcs.kind === 'never' ? { kind: 'never', error: event.error } : { kind: 'lost', error: event.error },
       };
+    case 'guard-acted': {
+      const term = state.durable.maxTerm;
+      const told = event.acts.map(({ at, text }) => ({
+        at,
+        member: state.self.name,
+        term,
+        rule: 'guard',
+        because: text,
+      }));
+      return withDecisions(state, told);
+    }
     case 'read-failed':
       return {
         ...state,

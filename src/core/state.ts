@@ -326,3 +326,11 @@ export function initialState(self: Self): State {
     ruleSince: 0,
   };
 }
+
+/** How many decisions a member keeps: enough for a night. */
+const decisionsMax = 30;
+
+/** With more decisions, the oldest of them forgotten. */
+export function withDecisions(state: State, more: readonly DecisionEvent[]): State {
+  return { ...state, decisions: [...state.decisions, ...more].slice(-decisionsMax) };
+}

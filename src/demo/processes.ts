@@ -32,7 +32,9 @@ export function processesOf(folder: string): readonly number[] {
 function belongs(pid: number, folder: string): boolean {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    const isProgram = words.some((word) => /\/(pgherd(\.js)?|postgres|pg_basebackup|pg_rewind)$/.test(word));
+    const isProgram = words.some((word) =>
+      /\/(pgherd(\.js)?|guard(\.js|\/main\.ts)|postgres|pg_basebackup|pg_rewind)$/.test(word),
+    );
     if (isProgram && words.some((word) => word.startsWith(`${folder}/`))) return !words.includes('demo');
     return (
       readlinkSync(`/proc/${pid}/cwd`).startsWith(`${folder}/`) &&

@@ -1,12 +1,12 @@
 /** The folder of what a member must remember, and the lock that keeps a second agent out of it. */
 
-import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf, messageOf } from '../lib/caught.ts';
 import { makeDirectory, type Owner } from '../lib/durable-write.ts';
 import { bootId } from './clock.ts';
+import { startTicksOf } from './process-identity.ts';
 
 /** The directory is ours until `release`, or why it is not. */
 export type StateDirectoryOutcome =
@@ -92,15 +92,4 @@ async function release(lock: string, text: string): Promise<void> {
 
 function isAlive(holder: Holder): boolean {
   return holder.bootId === bootId() && startTicksOf(holder.pid) === holder.startTicks;
-}
-
-/** When the process began, in clock ticks since boot; with the pid it names a process for good. */
-function startTicksOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
 }

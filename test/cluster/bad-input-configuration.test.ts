@@ -199,10 +199,10 @@ describe('a configuration that cannot be read', () => {
 
 describe('agent --validate-config', () => {
   test('says that it is valid, names what has no effect, starts nothing', async () => {
-    const path = write(stringify({ ...right(), watchdog: { mode: 'required' } }));
+    const path = write(stringify({ ...right(), ctl: { insecure: true } }));
     const { code, stdout, stderr } = await untouched(() => runPgherd(['agent', '--validate-config', path]));
     assert.equal(code, 0);
     assert.equal(stdout, `${path} is valid\n`);
-    assert.match(stderr, /^warning: .*: watchdog: known, but without effect in this version$/m);
+    assert.match(stderr, /^warning: .*: ctl.insecure: known, but without effect in this version$/m);
   });
 });

@@ -82,11 +82,12 @@ test('the agent of a sync standby stalls for 5 s: no failover, and writes go on'
   assert.ok(gap < 1000, `${gap} ms`);
 });
 
-test('the primary stalls, agent and PostgreSQL, for 15 s and wakes up: another one serves, and nothing is lost', async () => {
+test('the primary stalls, agent, guard and PostgreSQL, for 15 s and wakes up: another one serves, and nothing is lost', async () => {
   const { lab } = night;
   const leader = night.primary();
   const stalledAt = nowMs();
   leader.signal(`agent ${lab.config(leader)}`, 'SIGSTOP');
+  leader.signal('guard.js', 'SIGSTOP');
   leader.signal('postgres', 'SIGSTOP');
   await lab.waitFor('another one serves', () => servesElsewhere(leader, stalledAt), ttlMs);
   const tookMs = nowMs() - stalledAt;
@@ -99,6 +100,7 @@ test('the primary stalls, agent and PostgreSQL, for 15 s and wakes up: another o
   commitOn(leader, 1, 'woken.log');
   await sleep(1000);
   leader.signal(`agent ${lab.config(leader)}`, 'SIGCONT');
+  leader.signal('guard.js', 'SIGCONT');
   await night.endsWell();
   assert.equal(lab.acknowledged().filter((row) => row.host === leader.name && row.atMs > wokenAt).length, 0);
   assertNotAcknowledged(leader, 'woken.log');
@@ -122,11 +124,12 @@ test('the agent of the primary stalls for less than the TTL: a PostgreSQL that s
   assert.ok(gap < 1000, `${gap} ms`);
 });
 
-test('an agent is started again over a cut-off primary whose commits hang: it does not let them go', async () => {
+test('an agent is started again over a cut-off primary that nobody guards, whose commits hang: it does not let them go', async () => {
   const { lab } = night;
   const leader = night.primary();
   const cutAt = nowMs();
   await night.killAgent(leader);
+  await leader.kill('guard.js');
   leader.linkDown();
   commitOn(leader, 2, 'hanging.log');
   await lab.waitFor('another one serves', () => servesElsewhere(leader, cutAt), 2 * ttlMs);

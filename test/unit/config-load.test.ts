@@ -84,8 +84,11 @@ describe('a configuration that is right', () => {
     const file = new URL('../fixtures/patroni-whole-schema.yml', import.meta.url).pathname;
     const loaded = await loadConfig(file, {});
     assert.ok(loaded.ok, JSON.stringify(loaded));
-    assert.ok(loaded.warnings.includes(`${file}:135:1: watchdog: known, but without effect in this version`));
+    assert.ok(
+      loaded.warnings.includes(`${file}:104:3: postgresql.proxy_address: known, but without effect in this version`),
+    );
     const warned = loaded.warnings.map((warning) => warning.split(': ')[1]);
+    assert.deepEqual(loaded.config.watchdog, { mode: 'required', device: '/dev/watchdog', safetyMarginMs: 5000 });
     for (const effective of ['bootstrap.dcs.ttl', 'postgresql.pg_hba', 'tags.failover_priority', 'log.level']) {
       assert.ok(!warned.includes(effective), effective);
     }

@@ -32,12 +32,15 @@ export function missingOn(lab: Lab, host: Host, rows: readonly Acknowledged[]): 
   return rows.filter((row) => !present.has(row.number));
 }
 
-/** No two hosts acknowledged in overlapping intervals. An interval ends with a pause of more than a second. */
+/** Longer than any pause of a writer that serves, shorter than two changes of the primary in a row. */
+const pauseMs = 200;
+
+/** No two hosts acknowledged in overlapping intervals. An interval ends with a pause. */
 export function assertNoOverlap(rows: readonly Acknowledged[]): void {
   const intervals: { readonly host: string; readonly from: number; to: number }[] = [];
   for (const { host, atMs } of rows) {
     const last = intervals.findLast((one) => one.host === host);
-    if (last !== undefined && atMs - last.to <= 1000) last.to = atMs;
+    if (last !== undefined && atMs - last.to <= pauseMs) last.to = atMs;
     else intervals.push({ host, from: atMs, to: atMs });
   }
   for (const one of intervals) {
