@@ -62,7 +62,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(adapters.map((adapter) => [adapter, ['core', 'ports', 'lib']])),
   ...Object.fromEntries(programs.map((program) => [program, below])),
   sim: ['core', 'dcs'],
-  cli: [...below, 'sim'],
+  drill: below,
+  demo: [...below, 'drill'],
+  cli: [...below, 'sim', 'drill'],
 };
 
 /** The packages that a layer is made with: what is not named here has none. */
@@ -74,7 +76,7 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
   api: ['@hono/node-server', 'hono', 'zod'],
   monitor: ['pg'],
   cli: ['commander', 'yaml'],
-  demo: ['pg', 'yaml'],
+  demo: ['yaml'],
 };
 
 /** The command line starts the programs, each loaded when it is asked for. */

@@ -2,7 +2,7 @@
 import { connectPeers } from '../api/peers.ts';
 import { startApi } from '../api/server.ts';
 import { isWildcard } from '../config/address.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, stateDirectoryOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { version } from '../config/version.ts';
 import type { Durable, Self } from '../core/model.ts';
@@ -21,7 +21,7 @@ import { chooseOsUser, type OsUser } from '../postgres/os-user.ts';
 import { beginGuarding, type Guarding, nothingToGuard } from './guarding.ts';
 import { noPostgres } from './no-postgres.ts';
 import { createRuntime, type Runtime } from './runtime.ts';
-import { postgresOptions, prefixOf, selfOf, stateDirectoryOf } from './setup.ts';
+import { postgresOptions, prefixOf, selfOf } from './setup.ts';
 import type { World } from './world.ts';
 
 /** A DCS call that is not answered in this time has failed: short enough for three renewals before a deadline. */

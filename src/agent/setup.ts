@@ -58,12 +58,6 @@ export function postgresOptions(
   };
 }
 
-/** The state that must survive a crash, beside the data directory so that no clone inherits it. */
-export function stateDirectoryOf({ postgresql, scope, name }: Config): string {
-  // A witness has no data directory. Of what it remembers, nothing but its highest term can matter.
-  return postgresql ? `${postgresql.dataDir}.pgherd` : `/var/lib/pgherd/${scope}/${name}`;
-}
-
 /** Where the cluster's keys are in the DCS: `/<namespace>/<scope>/`. */
 export function prefixOf(config: { readonly namespace: string; readonly scope: string }): string {
   return `${config.namespace}/${config.scope}/`;

@@ -2,9 +2,19 @@
 import { askMember, command } from '../api/client.ts';
 import type { ControlConfig } from '../config/config.ts';
 import { readCluster } from './cluster.ts';
-import { confirm, type ExitCode, failed, localTime, type Output, type Refusal, refuse } from './output.ts';
+import {
+  type Check,
+  checkLines,
+  confirm,
+  type ExitCode,
+  failed,
+  localTime,
+  type Output,
+  type Refusal,
+  refuse,
+} from './output.ts';
 import { renderCluster } from './rows.ts';
-import { leaderOf, type ShownCluster, type ShownMember, shownLag } from './shown-cluster.ts';
+import { leaderOf, mayLead, type ShownCluster, type ShownMember, shownLag } from './shown-cluster.ts';
 
 /** The agent answers when the change is done or given up, by itself: this is only for an agent that does not. */
 const changeTimeoutMs = 120_000;
@@ -101,10 +111,6 @@ async function decide(cluster: ShownCluster, options: ChangeOptions, output: Out
   return { ok: true, kind, leader: isSwitchover ? leader : undefined, candidate, scheduledAt, allowDataLoss };
 }
 
-function mayLead({ tags, role }: ShownMember): boolean {
-  return role !== 'witness' && !('nofailover' in tags) && Number(tags['failover_priority'] ?? 1) >= 1;
-}
-
 function question(scope: string, plan: Plan): string {
   const loss = plan.allowDataLoss ? ', although commits that clients were told of may be lost' : '';
   if (plan.kind === 'failover')
@@ -135,12 +141,6 @@ async function request(cluster: ShownCluster, plan: Plan) {
   );
 }
 
-/** One check of a dry run. */
-interface Check {
-  readonly what: string;
-  readonly holds: boolean;
-}
-
 async function dryRun(cluster: ShownCluster, plan: Plan, output: Output): Promise<ExitCode> {
   const checks: Check[] = [];
   const reach = async (member: ShownMember): Promise<boolean> => {
@@ -169,7 +169,7 @@ async function dryRun(cluster: ShownCluster, plan: Plan, output: Output): Promis
       checks.push({ what, holds: member.timeline === leader.timeline });
     }
   }
-  for (const { what, holds } of checks) output.print(`${holds ? ' ok    ' : ' FAILS '} ${what}`);
+  if (checks.length > 0) output.print(checkLines(checks));
   const fine = checks.every(({ holds }) => holds);
   const target = plan.candidate ?? `the best of ${candidates.map((member) => member.name).join(', ')}`;
   const from = leader ? ` from ${leader.name}` : '';

@@ -33,6 +33,18 @@ export function failed(output: Output, refusal: Refusal): ExitCode {
   return 1;
 }
 
+/** One check before something is done. */
+export interface Check {
+  /** A sentence that should hold, with what was found. */
+  readonly what: string;
+  readonly holds: boolean;
+}
+
+/** A line for each. */
+export function checkLines(checks: readonly Check[]): string {
+  return checks.map(({ what, holds }) => `${holds ? ' ok    ' : ' FAILS '} ${what}`).join('\n');
+}
+
 /** Asks; without `force` and without somebody to answer, nothing is done. */
 export async function confirm(
   output: Output,

@@ -1,21 +1,11 @@
 /** The command tree: names, arguments and options. What a command does is loaded when it is run. */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import type { ControlConfig } from '../config/config.ts';
+import { Command, Option } from 'commander';
+import { type Context, configOf, dryRunText, forceText, onCluster, seconds, whole } from './context.ts';
+import { addDrill } from './drill-command.ts';
 import type { MemberRoleFilter } from './maintain.ts';
-import type { Output } from './output.ts';
 import type { ShowOptions } from './show.ts';
 import type { SimOptions } from './sim.ts';
 import type { Format } from './table.ts';
-
-/** What commands reach of the process that they run in. */
-export interface Context {
-  readonly output: Output;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Gets the exit code of the command that was run. */
-  finish(code: number): void;
-}
 
 const exitCodes = `
 Exit codes: 0 done; 1 failed, refused, or not in time; 2 wrong usage.`;
@@ -41,6 +31,7 @@ export function createProgram(context: Context): Command {
   addShow(program, context);
   addChange(program, context);
   addMaintain(program, context);
+  addDrill(program, context);
   return program;
 }
 
@@ -53,57 +44,6 @@ function formatOption(): Option {
 function readFormat(text: string): Format {
   if (text === 'tsv' || text === 'json' || text === 'yaml') return text;
   return text === 'yml' ? 'yaml' : 'pretty';
-}
-
-const forceText = 'do not ask for confirmation';
-const dryRunText = 'print what would be done, and do nothing';
-
-function seconds(text: string): number {
-  const number = Number(text);
-  if (!(number >= 0.1 && number <= 86_400)) throw new InvalidArgumentError('Allowed: seconds from 0.1 to 86400.');
-  return number;
-}
-
-function whole(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('Allowed: a whole number.');
-  return number;
-}
-
-/* ---------------------------------------------------------------- configuration */
-
-/** The configuration, or undefined once its problems are told and the exit code is set. */
-async function configOf(command: Command, context: Context): Promise<ControlConfig | undefined> {
-  const { loadControlConfig } = await import('../config/load.ts');
-  const { configFile } = command.optsWithGlobals<{ configFile?: string }>();
-  const named = configFile ?? (context.environment['PATRONICTL_CONFIG_FILE'] || undefined);
-  const path = named ?? join(homedir(), '.config', 'patroni', 'patronictl.yaml');
-  const loaded = await loadControlConfig(path, named === undefined, context.environment);
-  if (loaded.ok) return loaded.config;
-  for (const problem of loaded.problems) context.output.note(`Error: ${problem}`);
-  context.finish(1);
-  return undefined;
-}
-
-/** The named cluster, or the configuration's; undefined once it is told that there is none. */
-function scopeOf(named: string | undefined, config: ControlConfig, context: Context): string | undefined {
-  const scope = named ?? config.scope;
-  if (scope !== undefined) return scope;
-  context.output.note('Error: name the cluster, or a configuration (-c) that has its scope');
-  context.finish(2);
-  return undefined;
-}
-
-/** For commands on one cluster: configuration and scope, then `run`. */
-async function onCluster(
-  named: string | undefined,
-  command: Command,
-  context: Context,
-  run: (config: ControlConfig, scope: string) => Promise<number>,
-): Promise<void> {
-  const config = await configOf(command, context);
-  const scope = config && scopeOf(named, config, context);
-  if (config && scope !== undefined) context.finish(await run(config, scope));
 }
 
 /* ---------------------------------------------------------------- programs */

@@ -23,12 +23,15 @@ The verbs, options, tables and texts are patronictl's, so that what people and s
 | 1 | failed, refused, or not in time |
 | 2 | wrong usage: an unknown command or option, a missing argument |
 
+\`drill\` has its own, so that a script can tell a drill that was refused: [drill.md](drill.md).
+
 A program (\`agent\`, \`monitor\`, \`demo\`) stops in an orderly way at the first SIGTERM or SIGINT; at the second it ends at once.
 
 ## Configuration
 
 \`-c CONFIG\`, else the file that \`PATRONICTL_CONFIG_FILE\` names, else \`~/.config/patroni/patronictl.yaml\` if it is there. Any
-member's configuration will do: only \`scope\`, \`namespace\`, \`monitor\` and \`restapi\` are read. \`PATRONI_*\` variables win over it.
+member's configuration will do: only \`scope\`, \`namespace\`, \`monitor\` and \`restapi\` are read (\`drill\` reads all of it). \`PATRONI_*\`
+variables win over it.
 `;
 
 const quiet = { print: () => {}, note: () => {}, clear: () => {}, now: () => new Date(0), ask: async () => undefined };

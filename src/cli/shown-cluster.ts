@@ -60,6 +60,11 @@ export function leaderOf(cluster: ShownCluster): ShownMember | undefined {
   return cluster.members.find((member) => member.role === 'leader' || member.role === 'standby_leader');
 }
 
+/** Its tags let it become leader. */
+export function mayLead({ tags, role }: ShownMember): boolean {
+  return role !== 'witness' && !('nofailover' in tags) && Number(tags['failover_priority'] ?? 1) >= 1;
+}
+
 function roleOf(view: ClusterView, name: string, { tags }: MemberRecord): ShownRole {
   const rule = view.rule?.value;
   if (name === view.leader?.value) return 'leader';

@@ -197,6 +197,12 @@ function watchdogOf(given: Values['watchdog']): Config['watchdog'] {
   };
 }
 
+/** The state that must survive a crash, beside the data directory so that no clone inherits it. */
+export function stateDirectoryOf({ postgresql, scope, name }: Config): string {
+  // A witness has no data directory. Of what it remembers, nothing but its highest term can matter.
+  return postgresql ? `${postgresql.dataDir}.pgherd` : `/var/lib/pgherd/${scope}/${name}`;
+}
+
 function postgresqlConfig(given: NonNullable<Values['postgresql']>): PostgresqlConfig {
   const listen = required(given.listen);
   const users = given.authentication;

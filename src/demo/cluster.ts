@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import type { ClusterAnswer } from '../api/answers.ts';
 import { askMember, command } from '../api/client.ts';
 import { formatLsn, lsn } from '../core/lsn.ts';
+import { connectionUri, type Login, type Target } from '../drill/login.ts';
 import { startProgram } from './processes.ts';
 
 export const memberNames = ['pg1', 'pg2', 'pg3'] as const;
@@ -71,20 +72,14 @@ function configuration(folder: string, name: string, port: number, apiPort: numb
 }
 
 /** Where psql connects: all members, the writable one is found. */
-export function connectionUri(cluster: DemoCluster): string {
-  const hosts = cluster.members.map((member) => `127.0.0.1:${member.port}`).join(',');
-  return `postgres://postgres:${password}@${hosts}/postgres?target_session_attrs=read-write`;
+export function psqlUri(cluster: DemoCluster): string {
+  return connectionUri(targetsOf(cluster)).replace('@', `:${password}@`);
 }
 
-/** How to connect to this very member, whatever its role. */
-export function memberConnection(member: DemoMember): {
-  host: string;
-  port: number;
-  user: string;
-  password: string;
-  database: string;
-} {
-  return { host: '127.0.0.1', port: member.port, user: 'postgres', password, database: 'postgres' };
+/** The members as clients reach them. */
+export function targetsOf(cluster: DemoCluster): readonly Target[] {
+  const login: Login = { user: 'postgres', password, database: 'postgres', sslMode: 'disable', tls: undefined };
+  return cluster.members.map(({ name, port }) => ({ name, address: { host: '127.0.0.1', port }, login }));
 }
 
 /** It goes on when the demo ends; `killAll` ends it. */

@@ -3,24 +3,27 @@ import { rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeGapMs } from '../drill/measure.ts';
+import { createSchema, readBack, tableIn } from '../drill/own-schema.ts';
+import { startWriter, type Writer } from '../drill/writer.ts';
 import {
-  connectionUri,
   type DemoCluster,
   type DemoMember,
   isHealthy,
   layOut,
   leaderOf,
   look,
+  psqlUri,
   startMember,
   startMonitor,
   switchOver,
+  targetsOf,
   waitFor,
   writtenBy,
 } from './cluster.ts';
 import { killAll, killMember } from './processes.ts';
 import { createScreen, type Screen } from './screen.ts';
 import { judge, type Summary, summaryText } from './summary.ts';
-import { longestGapMs, readBack, startWriter, type Writer } from './writer.ts';
 
 /** `demo`, as given on the command line. */
 export interface DemoOptions {
@@ -34,6 +37,8 @@ export interface DemoOptions {
 /** Failing to reach a step of the story. */
 class StoryEnded extends Error {}
 
+const application = 'pgherd demo';
+const schema = 'pgherd_demo';
 const bootstrapMs = 120_000;
 const failoverMs = 60_000;
 const rejoinMs = 120_000;
@@ -88,7 +93,10 @@ async function tellStory(cluster: DemoCluster, screen: Screen, signal: AbortSign
     screen.detail(`${first.name} is primary; each commit waits for one of the others, after ${seconds(bootstrap)}`);
 
     screen.tell('A writer inserts one row after the other and notes each acknowledged commit');
-    writer = startWriter(cluster);
+    const targets = targetsOf(cluster);
+    const made = await createSchema(targets, schema, application, signal);
+    must(made.ok, `no table was made: ${made.ok || made.error}`);
+    writer = startWriter(targets, tableIn(schema), application);
     picture.writer = writer;
     must(await enough(writer, 200, signal), 'nobody took writes');
 
@@ -98,7 +106,7 @@ async function tellStory(cluster: DemoCluster, screen: Screen, signal: AbortSign
     const isReplaced: Parameters<typeof waitFor>[1] = (seen) => ![undefined, first.name].includes(leaderOf(seen));
     must(await waitFor(cluster, isReplaced, failoverMs, signal), 'no other member took over');
     must(await enough(writer, writer.acknowledged.length + 100, signal), 'writes did not go on');
-    const failoverGap = longestGapMs(writer.acknowledged, lostAt);
+    const failoverGap = writeGapMs(writer.acknowledged, lostAt);
     const second = await primary(cluster);
     screen.detail(`${second.name} took over; writes stood still for ${seconds(failoverGap)}`);
 
@@ -114,17 +122,18 @@ async function tellStory(cluster: DemoCluster, screen: Screen, signal: AbortSign
     const failure = await switchOver(second, first);
     must(failure === undefined, `the switchover failed: ${failure}`);
     must(await enough(writer, writer.acknowledged.length + 100, signal), 'writes did not go on after the switchover');
-    const switchoverGap = longestGapMs(writer.acknowledged, switchAt);
+    const switchoverGap = writeGapMs(writer.acknowledged, switchAt);
     screen.detail(`done; writes stood still for ${seconds(switchoverGap)}`);
     must(await waitFor(cluster, isHealthy, rejoinMs, signal), 'not every member streams');
 
     screen.tell('Reading back every acknowledged commit');
     await writer.stop();
-    const present = await readBack(await primary(cluster));
+    const read = await readBack(targets, schema, application, signal);
+    if (!read.ok) throw new StoryEnded(`what was written cannot be read: ${read.error}`);
     const seen = await look(cluster);
     return judge({
       acknowledged: writer.acknowledged,
-      present,
+      present: read.numbers,
       writeGapMs: { failover: failoverGap, switchover: switchoverGap },
       rejoinMs: rejoin,
       bootstrapMs: bootstrap,
@@ -176,7 +185,7 @@ async function stayUp(cluster: DemoCluster, out: (text: string) => void, signal:
     [
       '',
       'The cluster stays up until you press ^C. Things to try in another terminal:',
-      `  psql "${connectionUri(cluster)}"`,
+      `  psql "${psqlUri(cluster)}"`,
       `  pgherd -c ${first?.config} list`,
       `  pgherd -c ${first?.config} topology`,
       `  pgherd -c ${first?.config} switchover`,

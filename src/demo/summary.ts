@@ -1,5 +1,7 @@
 /** What the demo has shown, counted. */
-import type { Acknowledgement } from './writer.ts';
+import { lostNumbers } from '../drill/measure.ts';
+import { alignedRows } from '../drill/text.ts';
+import type { Acknowledgement } from '../drill/writer.ts';
 
 /** What the story measured and read back. */
 export interface Findings {
@@ -27,7 +29,7 @@ export interface Summary {
 
 /** Commits wait for a quorum: of what was acknowledged nothing may be missing, whoever was lost. */
 export function judge(findings: Findings): Summary {
-  const lost = findings.acknowledged.filter((one) => !findings.present.has(one.number)).length;
+  const lost = lostNumbers(findings.acknowledged, findings.present).length;
   const streaming = findings.members.filter((member) => member.state === 'streaming').length;
   const leaders = findings.members.filter((member) => member.role === 'leader').length;
   return {
@@ -57,6 +59,5 @@ export function summaryText({ json }: Summary): string {
     ['lost commits', json.lost === 0 ? 'none' : String(json.lost)],
     ['members', json.members.map((member) => `${member.name} ${member.role}, ${member.state}`).join('; ')],
   ];
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n');
+  return alignedRows(rows);
 }

@@ -60,9 +60,34 @@ async function linkIfAbsent(mine: string, lock: string): Promise<boolean> {
   }
 }
 
+/** The agent that works on this directory now: its process, or why it is not known. */
+export async function agentOf(
+  path: string,
+): Promise<{ readonly ok: true; readonly pid: number } | { readonly ok: false; readonly error: string }> {
+  const lock = join(path, 'agent.lock');
+  let text: string;
+  try {
+    text = await readFile(lock, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return { ok: false, error: `no agent runs here: ${lock} is not there` };
+    return { ok: false, error: `${lock} cannot be read: ${messageOf(error)}` };
+  }
+  const holder = parseHolder(text);
+  if (holder !== undefined && isAlive(holder)) return { ok: true, pid: holder.pid };
+  return { ok: false, error: `no agent runs here: the one that ${lock} names has ended` };
+}
+
 async function readHolder(lock: string): Promise<Holder | undefined> {
   try {
-    const parsed = holderForm.safeParse(JSON.parse(await readFile(lock, 'utf8')));
+    return parseHolder(await readFile(lock, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function parseHolder(text: string): Holder | undefined {
+  try {
+    const parsed = holderForm.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : undefined;
   } catch {
     return undefined;

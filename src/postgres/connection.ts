@@ -8,6 +8,7 @@
  * A missed deadline ends the session: the next query would wait behind the one that hangs.
  */
 import { Socket } from 'node:net';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { Client, type QueryResult } from 'pg';
 import type { Credentials } from './options.ts';
 
@@ -27,7 +28,21 @@ export interface SessionRequest {
   readonly queryMs: number;
   /** The user has no right to replication: an ordinary connection, at once. */
   readonly ordinary?: boolean;
+  /** Absent: a session of the agent's. */
+  readonly client?: ClientSession;
 }
+
+/** A session of a client of the cluster: ordinary, with the user's own ways. */
+export interface ClientSession {
+  readonly applicationName: string;
+  /** Parameters of the session; names and values without spaces. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Where the connection is encrypted, as what; absent: the certificate is not checked. */
+  readonly tls?: TlsOptions;
+}
+
+/** A space, which no member's name has: a walsender of this name is nobody's standby. */
+const agentName = 'pgherd agent';
 
 /** Columns by name. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -67,7 +82,7 @@ const invalidAuthorization = '28000';
 export async function openSession(request: SessionRequest): Promise<SessionOutcome> {
   const sslMode = request.credentials.connection?.['sslmode'] ?? 'prefer';
   const encrypted = /^(require|verify-ca|verify-full)$/.test(sslMode);
-  const replication = request.ordinary !== true;
+  const replication = request.ordinary !== true && request.client === undefined;
   const first = await openSessionAs(request, { replication, encrypted });
   if (first.ok) return first;
   if (first.code === tooManyConnections) return openSessionAs(request, { replication: false, encrypted });
@@ -87,15 +102,12 @@ async function openSessionAs(request: SessionRequest, manner: Manner): Promise<S
     host: request.address.host,
     port: request.address.port,
     user: request.credentials.username,
-    // Never undefined: the driver would go and look for one in our environment.
-    password: request.credentials.password ?? '',
+    password: passwordOf(request),
     database: request.database,
-    // A space, which no member's name has: a walsender of this name is nobody's standby.
-    application_name: 'pgherd agent',
-    // Nothing that this session does may wait for a standby, or go on after we gave it up.
-    options: `-c synchronous_commit=local -c statement_timeout=${request.queryMs}`,
+    application_name: request.client?.applicationName ?? agentName,
+    options: optionsOf(request),
     // The server certificate is not checked for what is our own instance, on our own machine.
-    ssl: manner.encrypted ? { rejectUnauthorized: false } : false,
+    ssl: manner.encrypted ? (request.client?.tls ?? { rejectUnauthorized: false }) : false,
     stream: () => socket,
     ...(manner.replication ? { replication: 'database' } : {}),
   });
@@ -113,6 +125,19 @@ async function openSessionAs(request: SessionRequest, manner: Manner): Promise<S
     return { ok: false, code: undefined, error: `no answer within ${request.connectMs} ms` };
   }
   return { ok: false, ...describe(connected.error) };
+}
+
+/** A client's may be undefined: the driver looks for it in PGPASSWORD and in ~/.pgpass. For an agent's that must not be. */
+function passwordOf({ credentials, client }: SessionRequest): string | undefined {
+  return client === undefined ? (credentials.password ?? '') : credentials.password;
+}
+
+/** Nothing that an agent's session does may wait for a standby, or go on after we gave it up. */
+function optionsOf({ client, queryMs }: SessionRequest): string {
+  const settings = client?.settings ?? { synchronous_commit: 'local', statement_timeout: String(queryMs) };
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
 }
 
 function sessionOf(
