@@ -177,7 +177,7 @@ test('stop-agent for less than the TTL: no failover, and writes go on', async ()
   const report = await drilled(leader, '--fault', 'stop-agent', '--stop-for', '2');
   assert.equal(report.primary.after, leader.name);
   assert.equal(report.timeline.after, report.timeline.before);
-  assert.equal(report.writes.standstills.length, 0);
+  assert.ok(report.writes.gapMs < 1000, `${report.writes.gapMs} ms`);
   await isWell();
 });
 
