@@ -64,7 +64,8 @@ function isHere(f: Facts, member: string): boolean {
   return f.view?.members.get(member)?.value.state === 'running';
 }
 
-function myRevocation(f: Facts): Revoked | undefined {
+/** My own word in this term. */
+export function myRevocation(f: Facts): Revoked | undefined {
   if (f.view === undefined) return undefined;
   return revokedMembers(f.view).find((one) => one.member === f.self);
 }

@@ -3,14 +3,13 @@
  * WAL stream, proves it, and makes its position known; a cover of revocations shows that nothing more can be
  * acknowledged and who has all that was.
  */
-import { catchUpSource, isMyTurnToTake, mayTakeByCover } from '../cover-election.ts';
+import { catchUpSource, isMyTurnToTake, mayTakeByCover, myRevocation } from '../cover-election.ts';
 import { isEligible } from '../election.ts';
 import type { Facts } from '../facts.ts';
 import { isPromised } from '../failsafe.ts';
 import { formatLsn, lsnZero } from '../lsn.ts';
-import type { Position } from '../model.ts';
 import { comparable, comparePositions, isPastFloor } from '../position.ts';
-import { coverOf, revokedMembers } from '../quorum.ts';
+import { coverOf } from '../quorum.ts';
 import { silentMs, suspects } from '../suspicion.ts';
 import { isForced } from './directory.ts';
 import { startAlone } from './instance.ts';
@@ -22,7 +21,8 @@ const patienceTimeouts = 3;
 export const revocationRules: readonly Rule[] = [
   {
     name: 'take-revoked',
-    condition: 'A cover of revocations shows that nothing more can be acknowledged, and none of them has more than I',
+    condition:
+      'Those that have revoked and have no more than I are a cover: nothing more can be acknowledged, and I have all that was',
     does: 'take (revoked)',
     when: (f) => isRevoked(f) && wants(f) && isUsable(f) && mayTakeByCover(f) && isMyTurnToTake(f),
     goal: () => ({ kind: 'take', ground: 'revoked' }),
@@ -192,7 +192,7 @@ function isUsable(f: Facts): boolean {
   if (running === undefined || f.instance !== 'replica' || !isCut(f) || position === undefined) return false;
   if (!running.localWalUsedUp && running.receivedLsn === undefined) return false;
   if (!isPastFloor(state.durable, position, f.terms) || state.durable.rewinding) return false;
-  const told = mine(f);
+  const told = myRevocation(f);
   if (told !== undefined && comparePositions(told, position) > 0) return false;
   const { originTerm, lastLsn } = state.durable;
   if (lastLsn === undefined || originTerm === undefined) return true;
@@ -200,13 +200,8 @@ function isUsable(f: Facts): boolean {
 }
 
 function isTold(f: Facts): boolean {
-  const told = mine(f);
+  const told = myRevocation(f);
   return told !== undefined && f.position !== undefined && comparePositions(told, f.position) >= 0;
-}
-
-/** My own word in this term. */
-function mine(f: Facts): Position | undefined {
-  return f.view && revokedMembers(f.view).find(({ member }) => member === f.self);
 }
 
 function isCatchingUp(f: Facts): boolean {
