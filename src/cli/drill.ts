@@ -1,4 +1,5 @@
 /** `drill`: looks, checks, asks, and lets the drill happen; then tells what it found. */
+import { existsSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { askMember } from '../api/client.ts';
 import { type Config, type ControlConfig, stateDirectoryOf } from '../config/config.ts';
@@ -110,7 +111,8 @@ async function load(
 ): Promise<Loaded | { readonly ok: false; readonly problems: readonly string[] }> {
   const control = await loadControlConfig(path, optional, environment);
   if (!control.ok) return control;
-  const member = await loadConfig(path, environment);
+  // Where nobody named a file and there is none, everything comes from the environment.
+  const member = await loadConfig(optional && !existsSync(path) ? undefined : path, environment);
   if (!member.ok && isLocalFault(fault)) {
     const need = `--fault ${fault} needs the whole configuration of the member on this host`;
     return { ok: false, problems: [...member.problems, need] };

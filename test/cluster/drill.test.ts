@@ -152,6 +152,31 @@ test('kill-postgres: a standby takes over, the page is written', async () => {
   await isWell();
 });
 
+test('a commit that is missing is counted as lost, and the drill says so', async () => {
+  const leader = await primary();
+  const under = drill(leader, '--force', '--format', 'json');
+  // What nobody may do: the first acknowledged row goes.
+  await until('the row went', async () => {
+    const gone = await leader.sql('delete from pgherd_drill.written where number = 1 returning number').catch(() => []);
+    return gone.length === 1;
+  });
+  const outcome = await under;
+  const report: Report = JSON.parse(outcome.stdout);
+  assert.equal(outcome.code, 1);
+  assert.deepEqual([report.ok, report.writes.lost, report.writes.lostNumbers], [false, 1, [1]]);
+  await isWell();
+});
+
+test('a cluster that is not as before in time is told', async () => {
+  const outcome = await drill(await primary(), '--force', '--timeout', '0.1');
+  assert.equal(outcome.code, 1);
+  assert.match(outcome.stdout, /result +FAILED: .*the cluster is not as it was\n/);
+  assert.match(outcome.stdout, /lost commits +none\n/);
+  assert.match(outcome.stdout, /cluster as before +not in time\n/);
+  assert.deepEqual(await schemas(), []);
+  await isWell();
+});
+
 /** The kernel's letter for the agent's state: `T` while it stands still. */
 function stateOf(pid: number): string | undefined {
   try {
