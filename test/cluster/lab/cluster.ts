@@ -196,10 +196,7 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness:
       ]).trim(),
     pgherd: (host, ...words) => host.run([launcher, '-c', config(host), ...words]),
     postmaster(host) {
-      const inner = readFileSync(join(dataDir(host), 'postmaster.pid'), 'utf8').split('\n')[0];
-      const found = host
-        .pids(`-D ${dataDir(host)}`)
-        .find((pid) => readFileSync(`/proc/${pid}/status`, 'utf8').includes(`NSpid:\t${pid}\t${inner}\n`));
+      const found = host.outerPid(Number.parseInt(readFileSync(join(dataDir(host), 'postmaster.pid'), 'utf8'), 10));
       if (found === undefined) throw new Error(`${host.name} has no postmaster`);
       return found;
     },

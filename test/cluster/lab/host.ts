@@ -1,5 +1,5 @@
 /**
- * Hosts on one machine: each has its own network, PID and mount namespace, joined by a bridge.
+ * Hosts on one machine: each has its own network, PID, mount, IPC and host name namespace, joined by a bridge.
  * Power-off = the link first (so that nothing says goodbye), then SIGKILL of everything; power-on = a new network
  * namespace without old connections, and a new PID 1. Everything is addressed by names made for this run.
  */
@@ -24,6 +24,9 @@ export interface Host {
   readonly powerOff: () => void;
   readonly linkDown: () => void;
   readonly linkUp: () => void;
+  /** The network behind its card is gone, and the card does not tell: it keeps its carrier. */
+  readonly cutOff: () => void;
+  readonly plugIn: () => void;
   /** What `other` sends does not arrive here any more; nobody is told. A power-off forgets it. */
   readonly loseFrom: (other: Host) => void;
   readonly hearAll: () => void;
@@ -35,6 +38,8 @@ export interface Host {
   readonly kill: (text: string) => Promise<void>;
   /** The outer pids of the host's processes whose command line contains `text`. */
   readonly pids: (text: string) => readonly number[];
+  /** The outer pid of a process that the host itself calls `inner`; undefined when there is none. */
+  readonly outerPid: (inner: number) => number | undefined;
   /** To all of `pids(text)`. */
   readonly signal: (text: string, signal: NodeJS.Signals) => void;
 }
@@ -99,6 +104,8 @@ function createHost(
     String(init),
     '-n',
     '-m',
+    '-u',
+    '-i',
     '-p',
     '--',
     ...words,
@@ -123,14 +130,13 @@ function createHost(
       command('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
       // PID 1: a shell reaps whatever is orphaned.
       const idle = 'trap : CHLD; while :; do sleep 3600 & wait $!; done';
-      unshare = spawn(
-        'ip',
-        ['netns', 'exec', namespace, 'unshare', '-m', '-p', '-f', '--kill-child', '--mount-proc', 'bash', '-c', idle],
-        {
-          stdio: 'ignore',
-        },
-      );
+      const isolated = ['unshare', '-m', '-u', '-i', '-p', '-f', '--kill-child', '--mount-proc', 'bash', '-c', idle];
+      // It ends with this process, however that ends.
+      unshare = spawn('setpriv', ['--pdeathsig', 'KILL', 'ip', 'netns', 'exec', namespace, ...isolated], {
+        stdio: 'ignore',
+      });
       init = await childOf(unshare.pid ?? 0);
+      command('nsenter', '-t', String(init), '-u', '--', 'hostname', name);
       // What programs keep under /var/lib is this host's own, and goes with its disk.
       mkdirSync(join(disk, 'lib'), { recursive: true });
       command('nsenter', '-t', String(init), '-m', '--', 'mount', '--bind', join(disk, 'lib'), '/var/lib');
@@ -141,6 +147,8 @@ function createHost(
     },
     linkDown: () => setLink('down'),
     linkUp: () => setLink('up'),
+    cutOff: () => void command('ip', '-n', bridge, 'link', 'set', port, 'nomaster'),
+    plugIn: () => void command('ip', '-n', bridge, 'link', 'set', port, 'master', 'br0'),
     loseFrom(other) {
       const table = 'add table inet lab; add chain inet lab arrive { type filter hook input priority 0; }';
       const rules = `${table}; add rule inet lab arrive ip saddr ${other.address} drop`;
@@ -164,6 +172,7 @@ function createHost(
       throw new Error(`${name}: ${text} does not end`);
     },
     pids: (text) => (init === 0 ? [] : pidsIn(init, text)),
+    outerPid: (inner) => (init === 0 ? undefined : pidsIn(init, '').find((pid) => isCalled(pid, inner))),
     signal(text, signal) {
       for (const pid of host.pids(text)) quietly('kill', `-${signal.slice(3)}`, String(pid));
     },
@@ -203,6 +212,14 @@ function pidsIn(init: number, text: string): readonly number[] {
     }
   }
   return found;
+}
+
+function isCalled(pid: number, inner: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8').includes(`NSpid:\t${pid}\t${inner}\n`);
+  } catch {
+    return false;
+  }
 }
 
 /** Runs a program of the tests in the bridge's namespace, from where every host can be reached. */
