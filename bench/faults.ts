@@ -53,7 +53,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'switchover',
-    title: 'planned switchover',
+    title: 'Planned switchover',
     about: "The system's own command, where it has one.",
     strike({ cluster, primary }, begun) {
       begun();
@@ -67,14 +67,14 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'power-off',
-    title: 'the host of the primary is lost',
+    title: 'The host of the primary is lost',
     about:
       'The network link of the primary goes down, then SIGKILL of everything on its host; power and services come back 5 s after commits are acknowledged again.',
     strike: ({ site, cluster, primary }, begun) => powerOff(site, cluster, primary, begun),
   },
   {
     name: 'replica-power-off',
-    title: 'the host of a replica is lost',
+    title: 'The host of a replica is lost',
     about: 'The same for a sync standby, or for a replica when commits wait for nobody.',
     strike({ site, cluster, primary }, begun) {
       const replica = syncStandbyOf(site, cluster, primary) ?? cluster.hosts.find((host) => host !== primary);
@@ -83,7 +83,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'partition',
-    title: 'the primary is cut off for 60 s',
+    title: 'The primary is cut off for 60 s',
     about:
       'Nothing comes or goes through the network of the primary (its card keeps its carrier), while a client on its own host goes on writing; undone after 60 s.',
     lastsMs: partitionMs,
@@ -96,7 +96,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'agent-kill',
-    title: 'the agent is killed for 45 s',
+    title: 'The agent is killed for 45 s',
     about:
       'SIGKILL of the agent beside the primary, and no service manager that starts it again before 45 s have passed.',
     lastsMs: agentOutageMs,
@@ -109,7 +109,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'agent-stop',
-    title: 'the agent is stopped for 45 s',
+    title: 'The agent is stopped for 45 s',
     about: 'SIGSTOP of the agent beside the primary, SIGCONT after 45 s.',
     lastsMs: agentOutageMs,
     strike({ cluster, primary }, begun) {

@@ -11,6 +11,8 @@ const script = resolve(import.meta.dirname, '../test/cluster/lab/writer.ts');
 const numbersEach = 10_000_000;
 /** What the writers insert into. */
 export const table = 'lab';
+/** What the writer through a virtual address is called. */
+export const virtualEndpoint = 'virtual';
 
 /** Where one writer writes. */
 export interface Endpoint {

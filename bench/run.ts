@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../test/cluster/lab/host.ts';
 import { type Acknowledged, type Interval, intervalsOf, longestPause, missing, overlapMs } from './evaluate.ts';
 import type { Fault, Scene } from './faults.ts';
-import { type Endpoint, type Probe, startProbe, table } from './probe.ts';
+import { type Endpoint, type Probe, startProbe, table, virtualEndpoint } from './probe.ts';
 import type { Site } from './site.ts';
 import { primariesOf, wholePrimary } from './status.ts';
 import type { Cluster } from './systems/system.ts';
@@ -97,14 +97,13 @@ function endpointsOf({ cluster, primary }: Scene, fault: Fault): readonly Endpoi
   const address = cluster.virtualAddress;
   return [
     ...hosts,
-    ...(address === undefined ? [] : [{ name: virtual, address }]),
+    ...(address === undefined ? [] : [{ name: virtualEndpoint, address }]),
     ...(fault.needsInside
       ? [{ name: `${primary.name}${insideEnding}`, address: primary.address, inside: primary }]
       : []),
   ];
 }
 
-const virtual = 'virtual';
 const insideEnding = '-inside';
 
 async function writable(probe: Probe, primary: Host): Promise<void> {
@@ -166,7 +165,7 @@ function judge(probe: Probe, cluster: Cluster, beganMs: number, endMs: number): 
   const ofClients = rows.filter(({ by }) => names.includes(by));
   const gap = longestPause(ofClients, beganMs, endMs);
   const before = ofClients.filter(({ atMs }) => atMs <= beganMs);
-  const throughAddress = rows.filter(({ by }) => by === virtual);
+  const throughAddress = rows.filter(({ by }) => by === virtualEndpoint);
   const byHost = rows
     .map((row) => ({ ...row, by: row.by.replace(insideEnding, '') }))
     .filter(({ by }) => names.includes(by));

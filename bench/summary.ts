@@ -1,5 +1,6 @@
 /** Records, put together for each system. */
 import { type Spread, spreadOf } from './evaluate.ts';
+import { virtualEndpoint } from './probe.ts';
 import type { FaultRecord, IdleRecord, RunRecord } from './records.ts';
 
 /** All runs of one fault under one system. */
@@ -9,7 +10,9 @@ export interface FaultSummary {
   readonly gapMs: Spread;
   /** Runs in which there was no commit any more. */
   readonly neverServed: number;
+  /** For clients of the virtual address, where there is one. */
   readonly virtualAddressGapMs: Spread | undefined;
+  readonly virtualAddressLost: Spread | undefined;
   readonly dualPrimaryMs: Spread;
   /** Of the runs after which there was a primary to ask. */
   readonly lost: Spread | undefined;
@@ -77,12 +80,14 @@ function faultSummary(runs: readonly FaultRecord[]): FaultSummary | undefined {
   const dualPrimaryMs = spreadOf(runs.map((run) => run.dualPrimaryMs));
   if (gapMs === undefined || dualPrimaryMs === undefined) return undefined;
   const rejoins = runs.flatMap((run) => run.rejoinMs ?? []);
+  const withAddress = runs.filter((run) => run.virtualAddressGapMs !== undefined);
   return {
     runs: runs.length,
     gapMs,
     dualPrimaryMs,
     neverServed: runs.filter((run) => !run.gapEnded).length,
-    virtualAddressGapMs: spreadOf(runs.flatMap((run) => run.virtualAddressGapMs ?? [])),
+    virtualAddressGapMs: spreadOf(withAddress.flatMap((run) => run.virtualAddressGapMs ?? [])),
+    virtualAddressLost: spreadOf(withAddress.map((run) => run.lostBy[virtualEndpoint] ?? 0)),
     lost: spreadOf(runs.flatMap((run) => run.lost ?? [])),
     rejoinMs: spreadOf(rejoins),
     rejoined: rejoins.length,

@@ -86,10 +86,16 @@ function faultSection(systems: readonly SystemSummary[], { name, title, about }:
       found.lost === undefined ? '?' : spread(found.lost, String),
       rejoin(found),
     ];
-    return [hasAddress ? [...cells, spread(found.virtualAddressGapMs, seconds)] : cells];
+    return [hasAddress ? [...cells, throughAddress(found)] : cells];
   });
-  const table = markdown(hasAddress ? [...header, 'gap through the virtual address'] : header, rows);
-  return [`### ${title[0]?.toUpperCase()}${title.slice(1)}`, about, table];
+  const table = markdown(hasAddress ? [...header, 'through its virtual address'] : header, rows);
+  return [`### ${title}`, about, table];
+}
+
+/** What clients see that know the virtual address alone. */
+function throughAddress({ virtualAddressGapMs, virtualAddressLost }: FaultSummary): string {
+  const lost = virtualAddressLost !== undefined && virtualAddressLost.max > 0 ? `, lost ${virtualAddressLost.max}` : '';
+  return `${spread(virtualAddressGapMs, seconds)}${lost}`;
 }
 
 function rejoin({ runs, rejoined, rejoinMs }: FaultSummary): string {

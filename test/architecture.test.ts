@@ -24,7 +24,7 @@ function read(file: string): string {
 
 const sources = files.filter((file) => file.endsWith('.ts'));
 const product = sources.filter((file) => file.startsWith('src/'));
-const made = [...product, ...sources.filter((file) => file.startsWith('build/'))];
+const made = [...product, ...sources.filter((file) => /^(?:build|bench)\//.test(file))];
 const core = product.filter((file) => file.startsWith('src/core/'));
 
 /** `src/dcs/monitor/link.ts` → `dcs`. */
@@ -151,6 +151,15 @@ function linesWith(pattern: RegExp, where: readonly string[]): readonly string[]
       .flatMap((code, index) => (pattern.test(code) ? [`${file}:${index + 1}: ${text[index]?.trim()}`] : []));
   });
 }
+
+describe('the bench', () => {
+  test('knows the product from outside only', () => {
+    const bench = sources.filter((file) => file.startsWith('bench/'));
+    assert.ok(bench.length > 5);
+    const inward = bench.filter((file) => importsOf(read(file)).some(({ from }) => from.includes('/src/')));
+    assert.deepEqual(inward, []);
+  });
+});
 
 describe('the core is pure', () => {
   test('no clock, no chance, no timer, no process, nothing that it would have to be given', () => {
