@@ -12,6 +12,8 @@ export const postgresVersion: number = newestPostgres();
 export const binDir = `/usr/lib/postgresql/${postgresVersion}/bin`;
 /** pgherd itself, of this checkout. */
 export const launcher: string = resolve(import.meta.dirname, '../bin/pgherd');
+/** The folder of its programs, as their command lines begin with it. */
+export const programs: string = resolve(import.meta.dirname, '../dist');
 
 /** All hosts of one cluster, and how to act on them. */
 export interface Site {

@@ -1,7 +1,7 @@
 /** pgherd of this checkout. */
 import { join } from 'node:path';
 import type { Host } from '../../test/cluster/lab/host.ts';
-import { asRoot, launcher, runOn, type Site } from '../site.ts';
+import { asRoot, launcher, programs, runOn, type Site } from '../site.ts';
 import { dataDirOf, writeMemberFile } from './patroni-file.ts';
 import type { Cluster, ProcessGroup, StoreTotals, System } from './system.ts';
 
@@ -107,8 +107,8 @@ function open(site: Site, dcs: Readonly<Record<string, unknown>>, store: Store):
       return seen.length === hosts.length && isRunning && isQuorate;
     },
     processes: () => [
-      // With whatever the agent starts beside itself.
-      ...hosts.map((host) => ({ role: 'agent' as const, host, pids: host.pids('pgherd.js') })),
+      // The agent and its guard.
+      ...hosts.map((host) => ({ role: 'agent' as const, host, pids: host.pids(programs) })),
       ...store.processes(),
     ],
     storeTotals: () => store.totals(),
