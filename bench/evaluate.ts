@@ -39,7 +39,7 @@ export function longestPause(rows: readonly Acknowledged[], sinceMs: number, end
 }
 
 /** When each endpoint acknowledged. A pause of more than `pauseMs` ends an interval. */
-export function intervalsOf(rows: readonly Acknowledged[], pauseMs = 1000): ReadonlyMap<string, readonly Interval[]> {
+export function intervalsOf(rows: readonly Acknowledged[], pauseMs = 200): ReadonlyMap<string, readonly Interval[]> {
   const found = new Map<string, Interval[]>();
   for (const { by, atMs } of rows) {
     const intervals = found.get(by) ?? [];

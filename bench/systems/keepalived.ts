@@ -1,6 +1,7 @@
 /** keepalived: two hosts, a virtual address that moves when the check fails, and a promotion where it arrives. */
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../../test/cluster/lab/host.ts';
 import { initialize, ownedFolder, startPostgres, startWords } from '../postgres.ts';
 import { asPostgres, asRoot, binDir, runOn, type Site } from '../site.ts';
@@ -57,6 +58,8 @@ function open(site: Site, settings: Settings): Cluster {
       for (const host of hosts) {
         writeConfiguration(host, site.virtualAddress, dataDir(host), settings, host === first ? 100 : 90);
         startAgents(host);
+        // The second one would take the address, if its first check ended earlier.
+        if (host === first) await reaches(() => holdsAddress(first));
       }
     },
     boot(host) {
@@ -73,6 +76,14 @@ function open(site: Site, settings: Settings): Cluster {
     processes: () => hosts.map((host) => ({ role: 'agent', host, pids: agents(host) })),
     storeTotals: () => undefined,
   };
+}
+
+async function reaches(condition: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if (condition()) return;
+    await sleep(100);
+  }
+  throw new Error('the first host has not taken the virtual address within 10 s');
 }
 
 function writeConfiguration(host: Host, address: string, dataDir: string, settings: Settings, priority: number): void {

@@ -49,8 +49,9 @@ function open(site: Site, repmgrd: Readonly<Record<string, number | string>>): C
   const places: Places = { site, all: [...hosts, witness], dataDir, config };
   const repmgrWords = (host: Host, ...words: string[]): readonly string[] =>
     asPostgres([`${binDir}/repmgr`, '-f', config(host), ...words]);
-  const daemonWords = (host: Host): readonly string[] => [`${binDir}/repmgrd`, '-f', config(host), '--daemonize=false'];
-  const startAgents = (host: Host): void => host.start(asPostgres(daemonWords(host)), 'repmgrd.log');
+  const agentWords = (host: Host): readonly string[] =>
+    asPostgres([`${binDir}/repmgrd`, '-f', config(host), '--daemonize=false']);
+  const startAgents = (host: Host): void => host.start(agentWords(host), 'repmgrd.log');
   const agents = (host: Host): readonly number[] => host.pids('bin/repmgrd');
   return {
     hosts,
@@ -83,9 +84,8 @@ function open(site: Site, repmgrd: Readonly<Record<string, number | string>>): C
     boot(host) {
       startSshd(host);
       // Debian starts PostgreSQL when it boots, then repmgrd.
-      const script = '"$@"; until pg_isready -q -h "$address"; do sleep 0.5; done';
-      const words = ['bash', '-c', `address=${host.address}; ${script}; exec ${daemonWords(host).join(' ')}`, 'boot'];
-      host.start(asPostgres([...words, ...startWords(host, dataDir(host))]), 'repmgrd.log');
+      const script = `"$@"; until pg_isready -q -h ${host.address}; do sleep 0.5; done; exec ${agentWords(host).join(' ')}`;
+      host.start(asRoot(['bash', '-c', script, 'boot', ...startWords(host, dataDir(host))]), 'repmgrd.log');
     },
     switchover(from) {
       const to = hosts.find((host) => host !== from) ?? from;

@@ -59,17 +59,17 @@ describe('two primaries', () => {
     assert.equal(dualMs(inOrder(steady('n1', 0, 3000), steady('n2', 1000, 2000), steady('n3', 1000, 2500))), 1500);
   });
 
-  test('a pause of more than a second ends an interval, a shorter one does not', () => {
-    const intervals = intervalsOf(inOrder(by('n1', 0, 1000, 2001, 2500), by('n2', 1500)));
+  test('a pause of more than 0.2 s ends an interval, a shorter one does not', () => {
+    const intervals = intervalsOf(inOrder(by('n1', 0, 200, 401, 500), by('n2', 300)));
     assert.deepEqual(intervals.get('n1'), [
-      { fromMs: 0, toMs: 1000 },
-      { fromMs: 2001, toMs: 2500 },
+      { fromMs: 0, toMs: 200 },
+      { fromMs: 401, toMs: 500 },
     ]);
     assert.equal(overlapMs(intervals), 0);
   });
 
   test('is never longer than the shorter one wrote, and the same whoever is named first', () => {
-    const times = array(integer({ min: 0, max: 20_000 }), { minLength: 1, maxLength: 30 });
+    const times = array(integer({ min: 0, max: 3000 }), { minLength: 1, maxLength: 30 });
     forAll(
       property(times, times, (one, two) => {
         const span = (all: readonly number[]): number => Math.max(...all) - Math.min(...all);
