@@ -23,6 +23,9 @@ export interface Interval {
   readonly toMs: number;
 }
 
+/** A shorter one at the end is a writer that was ended between two commits. */
+const leastOpenMs = 1000;
+
 /** The longest pause that was not over at `sinceMs`; `endMs` is when the writers were stopped. Rows are in order of time. */
 export function longestPause(rows: readonly Acknowledged[], sinceMs: number, endMs: number): Pause {
   let longest: Pause = { ms: 0, fromMs: sinceMs, ended: true };
@@ -34,7 +37,8 @@ export function longestPause(rows: readonly Acknowledged[], sinceMs: number, end
     if (beforeMs !== undefined) take(beforeMs, atMs, true);
     beforeMs = atMs;
   }
-  take(beforeMs ?? sinceMs, endMs, false);
+  const lastMs = beforeMs ?? sinceMs;
+  if (endMs - lastMs >= leastOpenMs) take(lastMs, endMs, false);
   return longest;
 }
 

@@ -10,7 +10,7 @@ import { type Options, parseOptions, usage } from './options.ts';
 import { installPackages, missingPackages } from './packages.ts';
 import { planBatches } from './plan.ts';
 import { readRecords } from './records.ts';
-import { postgresVersion } from './site.ts';
+import { postgresVersion, removeLeftovers } from './site.ts';
 import { summarize } from './summary.ts';
 import { systems } from './systems/all.ts';
 import type { System } from './systems/system.ts';
@@ -62,6 +62,7 @@ async function run(options: Options): Promise<void> {
     for (const { round, system, tasks } of batches) say(`${round}. ${system}: ${tasks.join(', ')}`);
     return;
   }
+  removeLeftovers();
   // What is measured are the sources.
   execFileSync(process.execPath, [resolve(import.meta.dirname, '../build/bundle.ts'), '--if-changed'], {
     stdio: 'inherit',

@@ -5,7 +5,15 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { addClientAddress, clientWords, createNetwork, type Host, type Network } from '../test/cluster/lab/host.ts';
+import {
+  addClientAddress,
+  clientWords,
+  createNetwork,
+  type Host,
+  type Network,
+  networkTag,
+  removeNamespaces,
+} from '../test/cluster/lab/host.ts';
 
 /** The newest PostgreSQL that Debian's packages have installed here. */
 export const postgresVersion: number = newestPostgres();
@@ -14,6 +22,10 @@ export const binDir = `/usr/lib/postgresql/${postgresVersion}/bin`;
 export const launcher: string = resolve(import.meta.dirname, '../bin/pgherd');
 /** The folder of its programs, as their command lines begin with it. */
 export const programs: string = resolve(import.meta.dirname, '../dist');
+
+// Not under /tmp, which may be memory: a commit has to reach a disk.
+const sites = '/var/tmp';
+const prefix = 'pgherd-bench-';
 
 /** All hosts of one cluster, and how to act on them. */
 export interface Site {
@@ -45,8 +57,7 @@ export interface SqlOptions {
 
 /** Four hosts that are on; nothing runs on them yet. */
 export async function createSite(): Promise<Site> {
-  // Not under /tmp, which may be memory: a commit has to reach a disk.
-  const folder = mkdtempSync('/var/tmp/pgherd-bench-');
+  const folder = mkdtempSync(join(sites, `${prefix}${process.pid}-`));
   chmodSync(folder, 0o755);
   const network = createNetwork(folder);
   addClientAddress(network);
@@ -60,10 +71,20 @@ export async function createSite(): Promise<Site> {
   return site;
 }
 
+/** Removes what runs that were killed have left: data and network namespaces. Their processes ended with them. */
+export function removeLeftovers(): void {
+  for (const name of readdirSync(sites)) {
+    const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    removeNamespaces(networkTag(Number(pid)));
+    rmSync(join(sites, name), { recursive: true, force: true });
+  }
+}
+
 function siteOf(network: Network): Site {
   const databaseHosts = [network.host('n1'), network.host('n2'), network.host('n3')] as const;
   const fourthHost = network.host('m');
-  const prefix = fourthHost.address.replace(/\.\d+$/, '');
+  const net = fourthHost.address.replace(/\.\d+$/, '');
   const names = [...databaseHosts, fourthHost].map((host) => `${host.address} ${host.name}\n`);
   const hostsFile = join(network.folder, 'hosts');
   writeFileSync(hostsFile, `127.0.0.1 localhost\n${names.join('')}`);
@@ -83,8 +104,8 @@ function siteOf(network: Network): Site {
     network,
     databaseHosts: [...databaseHosts],
     fourthHost,
-    subnet: `${prefix}.0/24`,
-    virtualAddress: `${prefix}.100`,
+    subnet: `${net}.0/24`,
+    virtualAddress: `${net}.100`,
     async powerOn(host) {
       await host.powerOn();
       host.run(['bash', '-ec', beginLife, 'begin', hostsFile]);

@@ -38,6 +38,11 @@ describe('the write gap', () => {
     assert.deepEqual(longestPause(steady('n1', 0, 1000), 1001, 91_000), { ms: 90_000, fromMs: 1000, ended: false });
   });
 
+  test('that a writer was ended between two commits is no pause', () => {
+    const rows = inOrder(steady('n1', 0, 1000), steady('n2', 1200, 2000));
+    assert.deepEqual(longestPause(rows, 1000, 2900), { ms: 200, fromMs: 1000, ended: true });
+  });
+
   test('without any commit the whole time is a pause', () => {
     assert.deepEqual(longestPause([], 500, 2500), { ms: 2000, fromMs: 500, ended: false });
   });

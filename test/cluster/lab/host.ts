@@ -56,9 +56,21 @@ function quietly(program: string, ...words: string[]): void {
   }
 }
 
+/** How the namespaces of a process's network begin. */
+export function networkTag(pid: number): string {
+  return `pgh${pid % 100_000}`;
+}
+
+/** Removes the namespaces of a network whose process is no more. */
+export function removeNamespaces(tag: string): void {
+  for (const name of command('ip', 'netns', 'list').matchAll(new RegExp(`^${tag}-\\w+`, 'gm'))) {
+    quietly('ip', 'netns', 'del', name[0]);
+  }
+}
+
 /** A bridge of its own, in a namespace of its own for the tests' clients. */
 export function createNetwork(folder: string): Network {
-  const tag = `pgh${process.pid % 100_000}`;
+  const tag = networkTag(process.pid);
   const bridge = `${tag}-br`;
   const hosts: { readonly host: Host; readonly destroy: () => void }[] = [];
   command('ip', 'netns', 'add', bridge);
