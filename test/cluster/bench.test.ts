@@ -45,7 +45,7 @@ test('a switchover is measured, recorded and shown, and not run again', () => {
   assert.notEqual(run.primaryAfter, run.primaryBefore);
   const before = run.intervals[run.primaryBefore]?.at(-1);
   const after = run.intervals[run.primaryAfter ?? '']?.at(0);
-  assert.ok(before && after && run.acknowledged > 500, JSON.stringify(run));
+  assert.ok(before && after && run.acknowledged > 100, JSON.stringify(run));
   assert.ok(Math.abs(after.fromMs - before.toMs - run.gapMs) < 2, JSON.stringify(run));
   assert.ok(run.gapMs > 50 && run.gapMs < 10_000, `${run.gapMs}`);
 
