@@ -18,6 +18,9 @@ export interface Position {
   readonly lsn: Lsn;
 }
 
+/** Fields that a newer pgherd wrote into a record, and that this one does not know: carried along, never looked at. */
+export type Newer = Readonly<Record<string, unknown>>;
+
 /* ---------------------------------------------------------------- records of the DCS */
 
 /** Whether a commit waits for standbys. */
@@ -60,6 +63,7 @@ export interface Rule {
   /** The holder gave the key back itself (it did not expire): the promises of this term bind nobody any more. */
   readonly released: boolean;
   readonly storeId: string;
+  readonly newer?: Newer;
 }
 
 /** `revoke/<member>`: no lease, never deleted. In asynchronous mode it only makes a candidate's position known. */
@@ -79,10 +83,12 @@ export interface TermEntry {
   readonly reason: string;
   /** Wall-clock time for people, ISO 8601. */
   readonly at: string;
+  readonly newer?: Newer;
 }
 
-/** Patroni's names of a member's state. */
+/** Patroni's names of a member's state. `unknown`: a word that a newer pgherd uses, or a newer Patroni. */
 export type MemberState =
+  | 'unknown'
   | 'initializing new cluster'
   | 'initdb failed'
   | 'creating replica'
@@ -165,6 +171,7 @@ export interface FailoverRequest {
   readonly refused?: string;
   /** Of the operator's request, so that its asker finds the outcome. */
   readonly requestId?: string;
+  readonly newer?: Newer;
 }
 
 /** `config`: what the whole cluster agrees on. Durations in milliseconds, as validated on reading. */
@@ -286,6 +293,7 @@ export interface Durable {
   };
   /** This directory was made by initdb and its identifier is not yet published: no client has written to it. */
   readonly founding: boolean;
+  readonly newer?: Newer;
 }
 
 /* ---------------------------------------------------------------- PostgreSQL as it is seen */

@@ -1,6 +1,7 @@
 /** Reading text of the store against a schema, with errors that tell what was found and what is allowed. */
 import * as z from 'zod';
 import { type Lsn, lsn, parseLsn } from '../core/lsn.ts';
+import { newerIn } from '../lib/newer.ts';
 import { excerpt, isMapping, parseJson } from './json.ts';
 
 /** One thing that is wrong with a value. */
@@ -67,4 +68,9 @@ export const lsnText = z.string({ error: 'allowed: an LSN like 0/3000088' }).tra
 /** A field that may be missing or null, which Patroni takes for the same. */
 export function optional<Schema extends z.ZodType>(schema: Schema) {
   return schema.nullish().transform((value) => value ?? undefined);
+}
+
+/** An object of this shape; fields that the shape does not name are kept together under `newer`. */
+export function keepingNewer<Shape extends z.ZodRawShape>(shape: Shape, allowed: { readonly error: string }) {
+  return z.object(shape, allowed).and(z.unknown().transform((found) => newerIn(found, shape)));
 }

@@ -19,8 +19,8 @@ import type {
 } from '../core/model.ts';
 import type { Snapshot, StoredKey, StoreTransaction } from '../ports/dcs.ts';
 import { encodeDecisions } from './decisions.ts';
-import { type Decoded, decodeJson, lsnNumber, lsnText, optional } from './decode.ts';
-import { excerpt, printJson } from './json.ts';
+import { type Decoded, decodeJson, keepingNewer, lsnNumber, lsnText, optional } from './decode.ts';
+import { excerpt, isMapping, printJson } from './json.ts';
 import { defined, encodeMember, memberSchema } from './member-record.ts';
 import { besideRule } from './patroni-keys.ts';
 import { decodeSettings, encodeSettings, rawSettingsOf } from './settings.ts';
@@ -114,7 +114,9 @@ function encodeWrite(write: Write, view: ClusterView | undefined): string | unde
     case 'rule':
       return printJson(encodeRule(write.value));
     case 'terms':
-      return printJson(write.value.map((entry) => ({ ...entry, switchLsn: formatLsn(entry.switchLsn) })));
+      return printJson(
+        write.value.map(({ newer, ...entry }) => ({ ...entry, switchLsn: formatLsn(entry.switchLsn), ...newer })),
+      );
     case 'history':
       return printJson(write.value.map((row: HistoryRow) => [row.timeline, row.lsn, row.reason, row.at, row.leader]));
     case 'status':
@@ -161,37 +163,35 @@ const handoverSchema = z
   .object({ originTerm: count, timeline: ordinal, lsn: lsnText, to: optional(name) }, anObject)
   .transform(({ to, ...same }): Handover => ({ ...same, ...defined({ to }) }));
 
-const ruleSchema = z
-  .object(
-    {
-      term: ordinal,
-      leader: name,
-      nonce: anyText,
-      mode: z.enum(['async', 'sync'], { error: 'allowed: async, sync' }),
-      S: names,
-      k: count,
-      n: count,
-      disarmed: z.boolean({ error: 'allowed: true, false' }).default(false),
-      handover: optional(handoverSchema),
-      base: optional(z.object({ originTerm: count, lsn: lsnText }, anObject)),
-      failsafe: names,
-      released: z.boolean({ error: 'allowed: true, false' }).default(false),
-      storeId: anyText,
-    },
-    anObject,
-  )
-  .transform(
-    ({ S, k, n, handover, base, ...same }): Rule => ({
-      ...same,
-      syncStandbys: S,
-      syncCount: k,
-      number: n,
-      ...defined({ handover, base }),
-    }),
-  );
+const ruleSchema = keepingNewer(
+  {
+    term: ordinal,
+    leader: name,
+    nonce: anyText,
+    mode: z.enum(['async', 'sync'], { error: 'allowed: async, sync' }),
+    S: names,
+    k: count,
+    n: count,
+    disarmed: z.boolean({ error: 'allowed: true, false' }).default(false),
+    handover: optional(handoverSchema),
+    base: optional(z.object({ originTerm: count, lsn: lsnText }, anObject)),
+    failsafe: names,
+    released: z.boolean({ error: 'allowed: true, false' }).default(false),
+    storeId: anyText,
+  },
+  anObject,
+).transform(
+  ({ S, k, n, handover, base, ...same }): Rule => ({
+    ...same,
+    syncStandbys: S,
+    syncCount: k,
+    number: n,
+    ...defined({ handover, base }),
+  }),
+);
 
 function encodeRule(rule: Rule): object {
-  const { syncStandbys, syncCount, number, handover, base, ...same } = rule;
+  const { syncStandbys, syncCount, number, handover, base, newer, ...same } = rule;
   return {
     ...same,
     S: syncStandbys,
@@ -199,6 +199,7 @@ function encodeRule(rule: Rule): object {
     n: number,
     handover: handover && { ...handover, lsn: formatLsn(handover.lsn) },
     base: base && { ...base, lsn: formatLsn(base.lsn) },
+    ...newer,
   };
 }
 
@@ -221,19 +222,18 @@ function encodeRevocation({ term, originTerm, lsn, sequence }: Revocation): obje
 }
 
 const termsSchema: z.ZodType<readonly TermEntry[]> = z.array(
-  z
-    .object(
-      {
-        term: ordinal,
-        timeline: ordinal,
-        switchLsn: lsnText,
-        parent: ordinal.optional(),
-        member: name,
-        reason: anyText,
-        at: anyText,
-      },
-      anObject,
-    )
+  keepingNewer(
+    {
+      term: ordinal,
+      timeline: ordinal,
+      switchLsn: lsnText,
+      parent: ordinal.optional(),
+      member: name,
+      reason: anyText,
+      at: anyText,
+    },
+    anObject,
+  )
     .refine(({ term, parent }) => parent === undefined || parent < term, {
       error: 'allowed: a parent that is an earlier term',
     })
@@ -270,13 +270,13 @@ function encodeStatus(status: StatusRecord): object {
   };
 }
 
-const failoverSchema = z.object(
+const failoverSchema = keepingNewer(
   {
     leader: optional(anyText),
     member: optional(anyText),
     scheduled_at: optional(anyText),
     pgherd: optional(
-      z.object(
+      keepingNewer(
         {
           kind: optional(z.enum(['switchover', 'failover'], { error: 'allowed: switchover, failover' })),
           request_id: optional(anyText),
@@ -294,7 +294,7 @@ const failoverSchema = z.object(
 function decodeFailover(text: string): Decoded<FailoverRequest | undefined> {
   const decoded = decodeJson(text === '' ? '{}' : text, failoverSchema);
   if (!decoded.ok) return decoded;
-  const { scheduled_at: scheduledAt, pgherd: ours } = decoded.value;
+  const { scheduled_at: scheduledAt, pgherd: ours, newer: beside } = decoded.value;
   if (scheduledAt) {
     // Taken for an ordinary wish it would be carried out at once.
     const message = `found ${excerpt(scheduledAt)}: allowed: nothing, since no plan for later can be kept yet`;
@@ -309,11 +309,13 @@ function decodeFailover(text: string): Decoded<FailoverRequest | undefined> {
     return { ok: true, value: undefined };
   }
   const allowDataLoss = ours?.allow_data_loss;
-  return { ok: true, value: { kind, ...defined({ leader, candidate, allowDataLoss, refused, requestId }) } };
+  const newer = ours?.newer === undefined ? beside : { ...beside, pgherd: ours.newer };
+  return { ok: true, value: { kind, ...defined({ leader, candidate, allowDataLoss, refused, requestId, newer }) } };
 }
 
 function encodeFailover(request: FailoverRequest): object {
   const { kind, leader, candidate, allowDataLoss, refused, requestId } = request;
+  const { pgherd: newer, ...beside } = request.newer ?? {};
   const ours = { kind, request_id: requestId, refused, allow_data_loss: allowDataLoss };
-  return { leader, member: candidate, pgherd: ours };
+  return { leader, member: candidate, ...beside, pgherd: { ...ours, ...(isMapping(newer) ? newer : {}) } };
 }

@@ -5,10 +5,14 @@ import { formatLsn, type Lsn, parseLsn } from '../core/lsn.ts';
 import type { Durable } from '../core/model.ts';
 import { messageOf } from '../lib/caught.ts';
 import { makeDirectory, type Owner } from '../lib/durable-write.ts';
+import { newerIn } from '../lib/newer.ts';
 import type { DurableStore } from '../ports/host.ts';
 import { slotFile } from './slot-file.ts';
 
-/** Raised when an older pgherd could misread the file. */
+/**
+ * Raised when an older pgherd would be wrong to go on with the file as it knows it: it then refuses to start. Fields that
+ * it does not know are else kept, and written back.
+ */
 const formatVersion = 1;
 
 const lsnText = z.string().transform((text, context): Lsn => {
@@ -19,7 +23,7 @@ const lsnText = z.string().transform((text, context): Lsn => {
 });
 const term = z.int().min(0);
 
-const durableForm = z.strictObject({
+const durableForm = z.object({
   format: z.literal(formatVersion),
   member: z.string().min(1),
   systemId: z.string().exactOptional(),
@@ -90,13 +94,14 @@ function damaged(path: string, why: string): string {
 }
 
 function formatDurable(durable: Durable): string {
-  const { lastLsn, floor, ...plain } = durable;
+  const { lastLsn, floor, newer, ...plain } = durable;
   const text = JSON.stringify(
     {
       format: formatVersion,
       ...plain,
       lastLsn: lastLsn === undefined ? undefined : formatLsn(lastLsn),
       floor: typeof floor === 'object' ? { ...floor, lsn: formatLsn(floor.lsn) } : floor,
+      ...newer,
     },
     undefined,
     2,
@@ -124,5 +129,5 @@ function parseDurable(text: string, path: string): Awaited<ReturnType<DurableSto
     return refuse(`cannot be used: ${issues.join('; ')}`);
   }
   const { format: _format, ...durable } = parsed.data;
-  return { ok: true, durable };
+  return { ok: true, durable: { ...durable, ...newerIn(raw, durableForm.shape) } };
 }

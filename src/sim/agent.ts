@@ -8,12 +8,14 @@ import { after, inAgent, localNow, onAgent, onHost, trueTime } from './clock.ts'
 import { selfOf } from './fresh.ts';
 import { setGuard } from './guard.ts';
 import { beginJob, cancelJob } from './jobs.ts';
+import { checkRemembered, remembered } from './kept.ts';
 import { askFailsafe, gate, heartbeat, probe } from './peers.ts';
 import { push } from './queue.ts';
 import { between, happens, hashText } from './random.ts';
 import { statusOf } from './status.ts';
 import { askLease, beat, beginWatch, read, transact } from './store.ts';
 import { flushMs } from './streaming.ts';
+import { wallText } from './wall.ts';
 import { hasPostgres, type Member, type World } from './world.ts';
 
 const inspectionEveryMs = 1000;
@@ -89,7 +91,7 @@ export function tell(world: World, member: Member, event: Event): void {
   const { agent } = member;
   if (!agent.alive || !agent.listens) return;
   const now = localNow(world, member);
-  const done = step(agent.state, event, now);
+  const done = step(agent.state, event, now, wallText(world, member));
   agent.state = done.state;
   world.tally.steps += 1;
   const moment = world.hash ^ Math.round(world.now * 1000);
@@ -139,12 +141,13 @@ function carryOut(world: World, member: Member): void {
 /** On disk before the next effect begins. Killed meanwhile, nobody knows whether it is. */
 function persist(world: World, member: Member, durable: Extract<Effect, { kind: 'persist' }>['durable']): void {
   const { agent } = member;
-  const { life } = agent;
+  const { life, release } = agent;
   agent.persisting = true;
   onHost(world, member, flushMs(world, member), () => {
     if (agent.life !== life && !happens(member.random, 0.5)) return;
     if (agent.life !== life && agent.alive) return;
-    agent.durable = durable;
+    checkRemembered(world, member, release, durable);
+    agent.durable = remembered(member, release, durable);
     inAgent(world, member, life, () => {
       agent.persisting = false;
       carryOut(world, member);

@@ -10,6 +10,7 @@ import { checkpoint, initdb, kill, promote, reloadConf, shutDown, startPostmaste
 import { between } from './random.ts';
 import { statusOf } from './status.ts';
 import { endReceiver, endSender, sendAll } from './streaming.ts';
+import { wallText } from './wall.ts';
 import { type Conf, isWritable, type Member, type RunningJob, type World } from './world.ts';
 
 const ok: JobOutcome = { ok: true };
@@ -39,7 +40,13 @@ export function beginJob(world: World, member: Member, id: number, job: Job): vo
       if (postgres.job === running) postgres.job = undefined;
       if (!outcome.ok) world.say?.(member.name, `job ${job.kind} failed: ${outcome.error}`);
       inAgent(world, member, life, () =>
-        world.hooks.tell(member, { kind: 'job-finished', id, outcome, status: statusOf(world, member), at: '' }),
+        world.hooks.tell(member, {
+          kind: 'job-finished',
+          id,
+          outcome,
+          status: statusOf(world, member),
+          at: wallText(world, member),
+        }),
       );
     },
   };

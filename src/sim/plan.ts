@@ -2,10 +2,15 @@
 import type { Settings, Tags } from '../core/model.ts';
 import { between, happens, pick, type Random, randomStream } from './random.ts';
 import { drawFaults } from './script.ts';
+import { drawUpgrade, upgraded } from './upgrade.ts';
+import { drawJumps, drawOffset } from './wall.ts';
 import type { MemberPlan, Plan } from './world.ts';
 
 /** When the cluster should stand: faults come mostly after that. */
 const settledMs = 8000;
+
+/** How many of the seeds have agents of another release too. */
+const mixedShare = 0.06;
 
 /** All that the seed decides. */
 export function drawPlan(seed: number): Plan {
@@ -14,16 +19,22 @@ export function drawPlan(seed: number): Plan {
   const members = drawMembers(random, settings.synchronousModeStrict);
   const healAtMs = Math.round(settledMs + between(random, 15_000, 60_000));
   const fromMs = happens(random, 0.15) ? 200 : settledMs;
-  return {
+  const toMs = healAtMs - 2000;
+  const drawn = drawFaults(randomStream(seed, 'script'), settings, fromMs, toMs);
+  const wall = randomStream(seed, 'wall');
+  const jumps = drawJumps(wall, members, fromMs, toMs);
+  const plan: Plan = {
     seed,
-    members,
+    members: members.map((member) => ({ ...member, wallOffsetMs: drawOffset(wall) })),
     settings,
     store: happens(random, 0.5) ? 'monitor' : 'etcd',
     guard: happens(random, 0.05) ? 'in-agent' : 'separate',
     clients: { sessions: pick(random, [1, 2, 3]), everyMs: Math.round(between(random, 30, 120)) },
-    faults: drawFaults(randomStream(seed, 'script'), settings, fromMs, healAtMs - 2000),
+    faults: [...drawn, ...jumps].toSorted((a, b) => a.atMs - b.atMs),
     healAtMs,
   };
+  const upgrade = randomStream(seed, 'upgrade');
+  return happens(upgrade, mixedShare) ? upgraded(plan, drawUpgrade(upgrade, members, fromMs, toMs)) : plan;
 }
 
 function drawSettings(random: Random): Settings {
@@ -53,14 +64,22 @@ function drawSettings(random: Random): Settings {
   };
 }
 
-const witnessTags: Tags = {
+const witnessTags = asConfigured({
   noFailover: true,
   failoverPriority: 0,
   noSync: true,
   syncPriority: 0,
   witness: true,
-  all: {},
-};
+});
+
+/** With the words of the configuration that say so. */
+function asConfigured(tags: Omit<Tags, 'all'>): Tags {
+  const { noFailover: nofailover, failoverPriority, noSync: nosync, syncPriority, witness } = tags;
+  return {
+    ...tags,
+    all: { nofailover, failover_priority: failoverPriority, nosync, sync_priority: syncPriority, witness },
+  };
+}
 
 function drawMembers(random: Random, strict: boolean): readonly MemberPlan[] {
   const count = pick(random, [2, 2, 3, 3, 3, 3, 4, 5]);
@@ -73,14 +92,13 @@ function drawMembers(random: Random, strict: boolean): readonly MemberPlan[] {
 
 function drawMember(random: Random, name: string, plain: boolean): MemberPlan {
   const isFirst = name === 'pg1';
-  const tags: Tags = {
+  const tags = asConfigured({
     noFailover: !isFirst && !plain && happens(random, 0.07),
     failoverPriority: pick(random, [1, 1, 1, 2, 5]),
     noSync: !isFirst && !plain && happens(random, 0.07),
     syncPriority: pick(random, [1, 1, 1, 2]),
     witness: false,
-    all: {},
-  };
+  });
   return {
     name,
     tags,

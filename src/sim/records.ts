@@ -1,5 +1,7 @@
-/** The core's view of the DCS, made of the model's keys, which hold records as they are. */
-import { keyOf, type Transaction } from '../core/effects.ts';
+/**
+ * The core's view of the DCS, made of the model's keys, which hold records as they are; where agents of different releases
+ * take part, their texts.
+ */
 import type {
   ClusterView,
   FailoverRequest,
@@ -11,7 +13,8 @@ import type {
   TermEntry,
   Versioned,
 } from '../core/model.ts';
-import type { Model, ModelTransaction } from '../dcs/memory/model.ts';
+import type { Model } from '../dcs/memory/model.ts';
+import { decodeView } from '../dcs/records.ts';
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
@@ -27,7 +30,8 @@ export function viewOf(model: Model<unknown>): ClusterView {
     unreadable: [],
   };
   for (const [key, stored] of model.keys) {
-    if (key.startsWith('members/')) members.set(key.slice(8), as<MemberRecord>(stored));
+    if (isText(key, stored)) addText(view, members, revocations, textOf(key, stored));
+    else if (key.startsWith('members/')) members.set(key.slice(8), as<MemberRecord>(stored));
     else if (key.startsWith('revoke/')) revocations.set(key.slice(7), as<Revocation>(stored));
     else if (key === 'initialize') view.initialize = as<string>(stored);
     else if (key === 'config') view.config = as<Settings>(stored);
@@ -47,20 +51,17 @@ function as<Value>(stored: Versioned<unknown>): Versioned<Value> {
 
 /** The record of elections as the store has it now. */
 export function ruleIn(model: Model<unknown>): Rule | undefined {
-  const stored = model.keys.get('rule');
-  return stored === undefined ? undefined : as<Rule>(stored).value;
+  return recordIn(model, 'rule');
 }
 
 /** What the cluster agreed on, as the store has it now. */
 export function settingsIn(model: Model<unknown>): Settings | undefined {
-  const stored = model.keys.get('config');
-  return stored === undefined ? undefined : as<Settings>(stored).value;
+  return recordIn(model, 'config');
 }
 
 /** The primary's position, as the store has it now. */
 export function statusIn(model: Model<unknown>): StatusRecord | undefined {
-  const stored = model.keys.get('status');
-  return stored === undefined ? undefined : as<StatusRecord>(stored).value;
+  return recordIn(model, 'status');
 }
 
 /** Who holds the leader key, as the store has it now. */
@@ -69,14 +70,47 @@ export function holderIn(model: Model<unknown>): string | undefined {
   return stored === undefined ? undefined : as<string>(stored).value;
 }
 
-/** As the model takes it. */
-export function stored(transaction: Transaction): ModelTransaction<unknown> {
-  return {
-    compare: transaction.compare,
-    write: transaction.write.map((write) => ({
-      key: keyOf(write),
-      value: write.value,
-      ...('leaseId' in write ? { leaseId: write.leaseId } : {}),
-    })),
-  };
+function recordIn<Key extends 'rule' | 'config' | 'status'>(
+  model: Model<unknown>,
+  key: Key,
+): NonNullable<ClusterView[Key]>['value'] | undefined {
+  const stored = model.keys.get(key);
+  if (stored === undefined) return undefined;
+  if (isText(key, stored)) return textOf(key, stored)[key]?.value;
+  return as<NonNullable<ClusterView[Key]>['value']>(stored).value;
+}
+
+/* ---------------------------------------------------------------- texts */
+
+type StoredText = Versioned<string>;
+
+/** These two are texts either way. */
+function isText(key: string, stored: Versioned<unknown>): stored is StoredText {
+  return typeof stored.value === 'string' && key !== 'leader' && key !== 'initialize';
+}
+
+/** A stored text never changes: it is read once. */
+const readTexts = new WeakMap<StoredText, ClusterView>();
+
+/** A view of this one key. */
+function textOf(key: string, stored: StoredText): ClusterView {
+  let found = readTexts.get(stored);
+  if (found === undefined) {
+    found = decodeView({ storeId: '', revision: 0, keys: new Map([[key, stored]]) });
+    readTexts.set(stored, found);
+  }
+  return found;
+}
+
+function addText(
+  view: Mutable<ClusterView>,
+  members: Map<string, Versioned<MemberRecord>>,
+  revocations: Map<string, Versioned<Revocation>>,
+  part: ClusterView,
+): void {
+  for (const [name, member] of part.members) members.set(name, member);
+  for (const [name, revocation] of part.revocations) revocations.set(name, revocation);
+  const { storeId: _no, revision: _yes, members: _all, revocations: _both, unreadable, ...rest } = part;
+  Object.assign(view, rest);
+  if (unreadable.length > 0) view.unreadable = [...view.unreadable, ...unreadable];
 }

@@ -17,10 +17,14 @@ import {
 } from '../dcs/memory/model.ts';
 import { applied } from './checks.ts';
 import { after, inAgent, localNow } from './clock.ts';
+import { checkKept, sharedTexts } from './kept.ts';
 import { dcsEnd, hopMs, passes } from './network.ts';
+import { viewFor } from './next-release.ts';
 import { push } from './queue.ts';
 import { between, happens } from './random.ts';
-import { holderIn, stored, viewOf } from './records.ts';
+import { holderIn, viewOf } from './records.ts';
+import { written } from './releases.ts';
+import { wallText } from './wall.ts';
 import type { Chance, Member, Store, World } from './world.ts';
 
 const requestTimeoutMs = 1000;
@@ -75,6 +79,8 @@ function serviceMs(world: World): number {
 /** The effect `transact`. */
 export function transact(world: World, member: Member, id: number, transaction: Transaction): void {
   const quiet = transaction.name.startsWith('publish');
+  const asSent = written(world, member, transaction);
+  const { release } = member.agent;
   request<TransactionOutcome>(
     world,
     member,
@@ -82,9 +88,13 @@ export function transact(world: World, member: Member, id: number, transaction: 
     () => {
       const { model } = world.store;
       const before = model.revision;
-      const outcome = transactIn(model, stored(transaction), world.now);
+      const texts = sharedTexts(world);
+      const outcome = transactIn(model, asSent, world.now);
       if (!quiet) world.say?.(member.name, `  ${transaction.name}: ${outcome.kind}`);
-      if (outcome.kind === 'applied') applied(world, member, transaction);
+      if (outcome.kind === 'applied') {
+        checkKept(world, member, release, texts);
+        applied(world, member, transaction);
+      }
       if (model.revision !== before) changed(world);
       return outcome;
     },
@@ -93,7 +103,7 @@ export function transact(world: World, member: Member, id: number, transaction: 
         kind: 'transaction-answered',
         id,
         outcome: outcome ?? { kind: 'unanswered', error: 'no answer in time' },
-        at: '',
+        at: wallText(world, member),
       }),
   );
 }
@@ -105,7 +115,7 @@ export function read(world: World, member: Member): void {
     world,
     member,
     'read',
-    () => currentView(world),
+    () => viewFor(world, member, currentView(world)),
     (view) =>
       world.hooks.tell(
         member,
@@ -226,7 +236,7 @@ export function notify(world: World, member: Member): void {
   }
   watch.pending = true;
   const { life } = agent;
-  const view = currentView(world);
+  const view = viewFor(world, member, currentView(world));
   const askedAt = localNow(world, member) - 0.1;
   const lateMs = world.now < watch.lateUntil ? between(world.random.dcs, 50, 1500) : 0;
   after(world, serviceMs(world) + lateMs, () => {

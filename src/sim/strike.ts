@@ -7,6 +7,7 @@ import { crash, losePower, shutDown } from './instance.ts';
 import { cut, dcsEnd, type Traffic } from './network.ts';
 import { between, happens, pick } from './random.ts';
 import { holderIn, settingsIn } from './records.ts';
+import { writtenSettings } from './releases.ts';
 import type { Fault } from './script.ts';
 import { changed, checkWatches, loseLease, restore, startStore, stopStore } from './store.ts';
 import { connectSoon, resumeStreams, sendAll } from './streaming.ts';
@@ -19,7 +20,7 @@ export function strike(world: World, fault: Fault, actor: Member | undefined): v
   if (member === undefined) return;
   const { kind, forMs = 0 } = fault;
   world.tally.faults.set(kind, (world.tally.faults.get(kind) ?? 0) + 1);
-  world.struck.push({ at: world.now, kind });
+  if (kind !== 'wall-jump') world.struck.push({ at: world.now, kind });
   world.say?.(
     '***',
     `${kind}${fault.member === undefined ? '' : ` ${member.name}`}${forMs > 0 ? ` for ${forMs} ms` : ''}`,
@@ -59,12 +60,20 @@ function onAgentOrHost(world: World, fault: Fault, member: Member, forMs: number
       killAgent(world, member, 'killed');
       after(world, forMs, () => startAgent(world, member));
       return true;
+    case 'another-release':
+      killAgent(world, member, 'it is replaced by another release');
+      agent.release = agent.release === 'this' ? 'next' : 'this';
+      after(world, forMs, () => startAgent(world, member));
+      return true;
     case 'agent-kill-soon':
       agent.doom = { effects: Math.floor(fault.value ?? 0), againMs: forMs };
       return true;
     case 'agent-freeze':
       agent.frozenUntil = Math.max(agent.frozenUntil, world.now + forMs);
       after(world, forMs, () => thaw(world, member));
+      return true;
+    case 'wall-jump':
+      host.wallMs += fault.value ?? 0;
       return true;
     case 'host-freeze':
       host.frozenUntil = Math.max(host.frozenUntil, world.now + forMs);
@@ -297,6 +306,7 @@ export function setSettings(world: World, change: Partial<NonNullable<ReturnType
   const { store } = world;
   const before = settingsIn(store.model);
   if (before === undefined || store.down) return;
-  transactIn(store.model, { compare: [], write: [{ key: 'config', value: { ...before, ...change } }] }, world.now);
+  const value = writtenSettings(world, { ...before, ...change });
+  transactIn(store.model, { compare: [], write: [{ key: 'config', value }] }, world.now);
   changed(world);
 }

@@ -7,6 +7,7 @@ import type { Model } from '../dcs/memory/model.ts';
 import type { Checks } from './checks.ts';
 import type { Queue } from './queue.ts';
 import type { Random } from './random.ts';
+import type { Release } from './releases.ts';
 import type { Fault } from './script.ts';
 import type { SyncNames } from './sync-names.ts';
 import type { Branch, WalPoint } from './wal.ts';
@@ -22,6 +23,8 @@ export interface Plan {
   readonly guard: 'separate' | 'in-agent';
   readonly clients: { readonly sessions: number; readonly everyMs: number };
   readonly faults: readonly Fault[];
+  /** Agents of this release and of the next take part. */
+  readonly mixed?: boolean;
   /** When the faults end and everything is healed. */
   readonly healAtMs: number;
 }
@@ -34,6 +37,10 @@ export interface MemberPlan {
   /** Its clock runs at 1 + `drift`. */
   readonly drift: number;
   readonly clockOffsetMs: number;
+  /** How far its wall clock is off at first; 0 where nothing is said. */
+  readonly wallOffsetMs?: number;
+  /** Which release its agent is of at first; this one where nothing is said. */
+  readonly release?: Release;
 }
 
 /** A machine: its clock, and whether it runs at all. */
@@ -44,6 +51,8 @@ export interface Host {
   bootedAt: number;
   readonly drift: number;
   offsetMs: number;
+  /** How far its wall clock is off. */
+  wallMs: number;
   frozenUntil: number;
   /** What came while it was frozen. */
   readonly deferred: (() => void)[];
@@ -63,6 +72,7 @@ export interface Agent {
   /** It has read what it remembers: from then on it listens. */
   listens: boolean;
   life: number;
+  release: Release;
   state: State;
   durable: Durable | undefined;
   frozenUntil: number;

@@ -4,6 +4,17 @@ import * as fc from 'fast-check';
 import { asRead, type Transaction, type Write } from '../../src/core/effects.ts';
 import { lsn } from '../../src/core/lsn.ts';
 import type { ClusterView, MemberRecord, Rule } from '../../src/core/model.ts';
+import {
+  recordTerm,
+  release,
+  setDisarmed,
+  setFailover,
+  setFailsafe,
+  setSync,
+  settleRule,
+  take,
+} from '../../src/core/transactions.ts';
+import { applyTransaction } from '../../src/core/view.ts';
 import { decodeView, encodeTransaction } from '../../src/dcs/records.ts';
 import type { Snapshot, StoredKey } from '../../src/ports/dcs.ts';
 
@@ -113,7 +124,7 @@ describe('what cannot be read', () => {
       rule: '{"term":0}',
       config: '{"ttl":"soon"}',
       terms: '[{]',
-      'members/x': '{"conn_url":"c","state":"running","role":"queen"}',
+      'members/x': '{"conn_url":"c","state":"running","role":1}',
       'revoke/x': '{"term":1,"originTerm":1,"lsn":"3000088","seq":1}',
       status: '{"optime":-1}',
       unknown: 'whatever',
@@ -131,12 +142,86 @@ describe('what cannot be read', () => {
       'status',
       'terms',
     ]);
-    assert.match(errors.get('members/x') ?? '', /^members\/x: role: found "queen": allowed: primary, /);
+    assert.match(errors.get('members/x') ?? '', /^members\/x: role: found 1: allowed: primary, /);
     assert.match(errors.get('revoke/x') ?? '', /^revoke\/x: lsn: found "3000088": allowed: an LSN like /);
     assert.match(errors.get('config') ?? '', /^config: ttl: found "soon": allowed: 1 to /);
     assert.match(errors.get('rule') ?? '', /^rule: term: found 0: allowed: 1 or more; leader: found nothing: /);
     assert.match(errors.get('terms') ?? '', /^terms: not JSON: /);
     assert.match(errors.get('status') ?? '', /^status: optime: found -1: allowed: an LSN as a whole number/);
+  });
+});
+
+describe('what a newer pgherd wrote', () => {
+  const rule = {
+    term: 2,
+    leader: 'pg1',
+    nonce: 'x',
+    mode: 'async',
+    S: [],
+    k: 0,
+    n: 7,
+    failsafe: ['pg1'],
+    storeId: 's',
+    quarantine: { since: 5, of: ['pg3'] },
+  };
+  const row = { term: 1, timeline: 1, switchLsn: '0/1', member: 'pg1', reason: 'r', at: 't', cause: ['power'] };
+  const written = (transacted: Transaction, key: string): unknown =>
+    JSON.parse(encodeTransaction(transacted).write.find((write) => write.key === key)?.value ?? 'null');
+
+  test('in the rule stays in it, over every transaction that rewrites the rule', () => {
+    const found = view({ rule: JSON.stringify(rule), terms: JSON.stringify([row]) });
+    const { value } = found.rule ?? assert.fail();
+    assert.deepEqual(value.newer, { quarantine: rule.quarantine });
+    const seen = { member: 'pg2', maxTerm: 2, maxRuleNumber: 7 };
+    const taker = { leaseId: '9', ground: 'asynchronous', base: undefined, degraded: false } as const;
+    for (const made of [
+      take(found, value, seen, taker),
+      release(found, value, undefined),
+      setDisarmed(found, value, true),
+      setFailsafe(found, value, ['pg1', 'pg2']),
+      setSync(found, value, { mode: 'sync', syncStandbys: ['pg2'], syncCount: 1 }, 'tighten'),
+      settleRule(found, value),
+    ]) {
+      assert.deepEqual(Object(written(made, 'rule')).quarantine, rule.quarantine, made.name);
+      // The next change may come before the DCS shows this one.
+      const next = applyTransaction(found, made, found.revision + 1);
+      assert.deepEqual(next.rule?.value.newer, value.newer, made.name);
+    }
+  });
+
+  test('in a row of the history stays in it when another row comes', () => {
+    const found = view({ terms: JSON.stringify([row]) });
+    const entry = { term: 2, timeline: 2, switchLsn: lsn(9), parent: 1, member: 'pg2', reason: '', at: '' };
+    assert.deepEqual(written(recordTerm(found, [entry]), 'terms'), [row, { ...entry, switchLsn: '0/9' }]);
+  });
+
+  test('in a wish stays in it when it is refused', () => {
+    const text = '{"leader":"a","member":"b","priority":3,"pgherd":{"kind":"switchover","request_id":"7","steps":[1]}}';
+    const found = view({ failover: text });
+    assert.deepEqual(found.unreadable, []);
+    const { value } = found.failover ?? assert.fail();
+    assert.deepEqual(written(setFailover(found, { ...value, refused: 'no' }), 'failover'), {
+      leader: 'a',
+      member: 'b',
+      priority: 3,
+      pgherd: { kind: 'switchover', request_id: '7', refused: 'no', steps: [1] },
+    });
+  });
+
+  test('of a member in words that are not known here: it is there, and nothing is expected of it', () => {
+    const found = view({
+      'members/x':
+        '{"conn_url":"c","state":"defragmenting","role":"arbiter","pgherd":{"progress":{"doing":"defragment"}}}',
+    });
+    assert.deepEqual(found.unreadable, []);
+    const record = found.members.get('x')?.value;
+    assert.deepEqual([record?.state, record?.role, record?.progress], ['unknown', 'uninitialized', undefined]);
+  });
+
+  test('of a mode that is not known here cannot be read: nobody acts on it', () => {
+    const found = view({ rule: JSON.stringify({ ...rule, mode: 'causal' }) });
+    assert.equal(found.rule, undefined);
+    assert.match(found.unreadable[0]?.error ?? '', /^rule: mode: found "causal": allowed: async, sync/);
   });
 });
 

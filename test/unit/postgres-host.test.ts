@@ -38,6 +38,7 @@ const durable: Required<Durable> = {
   disarmed: true,
   rewinding: false,
   founding: true,
+  newer: { quarantine: { since: 3 } },
 };
 
 test('the clock is the boot time, and never goes back', () => {
@@ -71,6 +72,16 @@ test('what was saved is loaded, all of it', async () => {
   assert.deepEqual(await store.load(), { ok: true, durable: bare });
   assert.deepEqual(readdirSync(join(folder, 'durable')), ['state.json']);
   assert.equal(statSync(join(folder, 'durable', 'state.json')).mode & 0o777, 0o600);
+});
+
+test('a field of a newer pgherd is kept, and stands in the file as it did', async () => {
+  const store = durableFile(join(folder, 'newer'));
+  await store.save({ ...durable, newer: { quarantine: [1], since: 'then' } });
+  const path = join(folder, 'newer', 'state.json');
+  assert.match(readFileSync(path, 'utf8'), /"since": "then"/);
+  const loaded = await store.load();
+  assert.ok(loaded.ok);
+  assert.deepEqual(loaded.durable?.newer, { quarantine: [1], since: 'then' });
 });
 
 test('a state file that cannot be used is an error that names it', async () => {

@@ -1,6 +1,7 @@
 /** What comes before anything else: nobody writes without the key, and nothing is done on what is not known. */
 import type { Facts } from '../facts.ts';
 import { writeDeadline } from '../failsafe.ts';
+import type { ClusterView } from '../model.ts';
 import { likeNamed } from '../names.ts';
 import { slotNameOf } from '../slots.ts';
 import { nextSyncChange } from '../sync-standbys.ts';
@@ -63,11 +64,14 @@ export const readinessRules: readonly Rule[] = [
   },
   {
     name: 'unreadable-dcs',
-    condition: 'A key that decisions turn on holds something that cannot be read',
+    condition: "A key that decisions turn on (not an operator's wish) holds something that cannot be read",
     does: 'wait',
-    when: (f) => f.view !== undefined && f.view.unreadable.length > 0,
+    when: (f) => unreadable(f).length > 0,
     goal: () => wait,
-    because: (f) => (f.view?.unreadable ?? []).map(({ key, error }) => `${key}: ${error}`).join('; '),
+    because: (f) =>
+      unreadable(f)
+        .map(({ key, error }) => `${key}: ${error}`)
+        .join('; '),
   },
   {
     name: 'name-in-use',
@@ -94,6 +98,11 @@ export const readinessRules: readonly Rule[] = [
     },
   },
 ];
+
+/** A wish that this member cannot read is not its to carry out, and stops nothing else. */
+function unreadable({ view }: Facts): ClusterView['unreadable'] {
+  return (view?.unreadable ?? []).filter(({ key }) => key !== 'failover');
+}
 
 /** A long checkpoint does not hold up commits that wait for a change of the sync standbys. */
 function mayPreempt(f: Facts): boolean {

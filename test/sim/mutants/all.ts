@@ -3,6 +3,7 @@ import { leaseMutants } from './leases.ts';
 import type { Mutant } from './mutant.ts';
 import { promiseMutants } from './promises.ts';
 import { rejoinMutants } from './rejoin.ts';
+import { releaseMutants } from './releases.ts';
 import { revokingMutants } from './revoking.ts';
 import { suspicionMutants } from './suspicion.ts';
 import { syncSetMutants } from './sync-set.ts';
@@ -16,4 +17,5 @@ export const mutants: readonly Mutant[] = [
   ...promiseMutants,
   ...suspicionMutants,
   ...rejoinMutants,
+  ...releaseMutants,
 ];

@@ -2,6 +2,7 @@
 import { drawPlan } from '../../../src/sim/plan.ts';
 import { between, type Random, randomStream } from '../../../src/sim/random.ts';
 import { drawFaults, type Fault, type FaultKind } from '../../../src/sim/script.ts';
+import { drawUpgrade, upgraded } from '../../../src/sim/upgrade.ts';
 import type { MemberPlan, Plan } from '../../../src/sim/world.ts';
 import type { Arena, SceneStep } from './mutant.ts';
 
@@ -20,9 +21,15 @@ export function planIn(seed: number, arena: Arena | undefined): Plan {
   const faults = drawn.faults.filter((fault) => mayRestore || !isRestore(fault.kind));
   const settings = { ...drawn.settings, ...arena.settings };
   if (arena.scene !== undefined) return inScenes({ ...drawn, settings }, arena);
-  const plan = { ...drawn, settings, faults, members: enough(drawn.members, arena.members ?? 0) };
+  const drawnIn = { ...drawn, settings, faults, members: enough(drawn.members, arena.members ?? 0) };
+  const plan = arena.mixed === true ? withUpgrades(drawnIn) : drawnIn;
   const extra = moreFaults(plan, arena);
   return { ...plan, faults: [...plan.faults, ...extra].toSorted((a, b) => a.atMs - b.atMs) };
+}
+
+function withUpgrades(plan: Plan): Plan {
+  const random = randomStream(plan.seed, 'arena upgrade');
+  return upgraded(plan, drawUpgrade(random, plan.members, faultsFromMs, plan.healAtMs - 2000));
 }
 
 /** What a DCS that goes back in time does to a cluster is an operator's matter. */

@@ -36,6 +36,8 @@ export interface Arena {
   readonly faults?: readonly FaultKind[];
   /** Instead of what the seed draws; then the members are named pg1, pg2, ..., and there are exactly as many. */
   readonly scene?: Scene;
+  /** Agents of another release take part. */
+  readonly mixed?: boolean;
   /** When the last member's agent begins. */
   readonly lastStartsAtMs?: number;
 }
