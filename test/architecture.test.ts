@@ -63,8 +63,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(programs.map((program) => [program, below])),
   sim: ['core', 'dcs'],
   drill: below,
+  create: below,
   demo: [...below, 'drill'],
-  cli: [...below, 'sim', 'drill'],
+  cli: [...below, 'sim', 'drill', 'create'],
 };
 
 /** The packages that a layer is made with: what is not named here has none. */
@@ -76,6 +77,7 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
   api: ['@hono/node-server', 'hono', 'zod'],
   monitor: ['pg'],
   cli: ['commander', 'yaml'],
+  create: ['yaml', 'zod'],
   demo: ['yaml'],
 };
 

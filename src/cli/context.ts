@@ -1,9 +1,12 @@
 /** What every command is given: the process that it runs in, the configuration, and options that many of them have. */
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ControlConfig } from '../config/config.ts';
+import { onlyConfiguration, type Surroundings } from '../config/folder.ts';
 import type { Output } from './output.ts';
+import type { Format } from './table.ts';
 
 /** What commands reach of the process that they run in. */
 export interface Context {
@@ -30,6 +33,19 @@ export function whole(text: string): number {
   return number;
 }
 
+const formats = ['pretty', 'tsv', 'json', 'yaml', 'yml'] as const;
+
+/** How a table is printed. */
+export function formatOption(): Option {
+  return new Option('-f, --format <FORMAT>', 'output format').choices(formats).default('pretty');
+}
+
+/** What that option said. */
+export function readFormat(text: string): Format {
+  if (text === 'tsv' || text === 'json' || text === 'yaml') return text;
+  return text === 'yml' ? 'yaml' : 'pretty';
+}
+
 /** Which file is the configuration. */
 export interface ConfigPath {
   readonly path: string;
@@ -37,12 +53,19 @@ export interface ConfigPath {
   readonly optional: boolean;
 }
 
-/** The file that `command` was given, else the environment's, else the customary one. */
+/** The file that `command` was given, else the environment's, else the customary one: patronictl's, or that of `create`. */
 export function configPathOf(command: Command, { environment }: Context): ConfigPath {
   const { configFile } = command.optsWithGlobals<{ configFile?: string }>();
   const named = configFile ?? (environment['PATRONICTL_CONFIG_FILE'] || undefined);
-  const path = named ?? join(homedir(), '.config', 'patroni', 'patronictl.yaml');
-  return { path, optional: named === undefined };
+  if (named !== undefined) return { path: named, optional: false };
+  const path = join(homedir(), '.config', 'patroni', 'patronictl.yaml');
+  const own = existsSync(path) ? undefined : onlyConfiguration(surroundings(environment));
+  return { path: own ?? path, optional: own === undefined };
+}
+
+/** Who asks, and where. */
+export function surroundings(environment: Context['environment']): Surroundings {
+  return { home: homedir(), isRoot: process.getuid?.() === 0, environment };
 }
 
 /** The configuration, or undefined once its problems are told and the exit code is set. */

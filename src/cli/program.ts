@@ -1,11 +1,21 @@
 /** The command tree: names, arguments and options. What a command does is loaded when it is run. */
 import { Command, Option } from 'commander';
-import { type Context, configOf, dryRunText, forceText, onCluster, seconds, whole } from './context.ts';
+import {
+  type Context,
+  configOf,
+  dryRunText,
+  forceText,
+  formatOption,
+  onCluster,
+  readFormat,
+  seconds,
+  whole,
+} from './context.ts';
+import { addCreate, addWhere } from './create-command.ts';
 import { addDrill } from './drill-command.ts';
 import type { MemberRoleFilter } from './maintain.ts';
 import type { ShowOptions } from './show.ts';
 import type { SimOptions } from './sim.ts';
-import type { Format } from './table.ts';
 
 const exitCodes = `
 Exit codes: 0 done; 1 failed, refused, or not in time; 2 wrong usage.`;
@@ -25,25 +35,16 @@ export function createProgram(context: Context): Command {
     .addHelpText('after', exitCodes)
     .option(
       '-c, --config-file <CONFIG>',
-      'configuration of the cluster (default: $PATRONICTL_CONFIG_FILE, then ~/.config/patroni/patronictl.yaml)',
+      'configuration of the cluster (default: $PATRONICTL_CONFIG_FILE, ~/.config/patroni/patronictl.yaml, the only one in /etc/pgherd)',
     );
   addPrograms(program, context);
+  addCreate(program, context);
   addShow(program, context);
+  addWhere(program, context);
   addChange(program, context);
   addMaintain(program, context);
   addDrill(program, context);
   return program;
-}
-
-const formats = ['pretty', 'tsv', 'json', 'yaml', 'yml'] as const;
-
-function formatOption(): Option {
-  return new Option('-f, --format <FORMAT>', 'output format').choices(formats).default('pretty');
-}
-
-function readFormat(text: string): Format {
-  if (text === 'tsv' || text === 'json' || text === 'yaml') return text;
-  return text === 'yml' ? 'yaml' : 'pretty';
 }
 
 /* ---------------------------------------------------------------- programs */

@@ -2,9 +2,9 @@
 import { stopSignal } from './signals.ts';
 
 /** Runs a member until it is told to stop; the exit code. */
-export async function startAgent(configPath: string | undefined): Promise<number> {
+export async function startAgent(configPath: string | undefined, signal: AbortSignal = stopSignal()): Promise<number> {
   const { runAgent } = await import('../agent/main.ts');
-  return runAgent(configPath, stopSignal());
+  return runAgent(configPath, signal);
 }
 
 /** `monitor`, as given on the command line. */

@@ -57,6 +57,13 @@ export function connectAddress(defaultPort: number) {
   });
 }
 
+/** One host by itself, without a port. */
+export const hostName = kind('an address or a name, without a port', (value): string | undefined => {
+  if (typeof value !== 'string') return undefined;
+  const host = readHost(value.trim());
+  return host === undefined || isWildcard(host) ? undefined : host;
+});
+
 /** All addresses of the machine: nothing that another machine could connect to. */
 export function isWildcard(host: string): boolean {
   return ['*', '0.0.0.0', '::', '0:0:0:0:0:0:0:0'].includes(host);

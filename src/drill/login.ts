@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import { formatAddress } from '../config/address.ts';
 import type { DatabaseUser } from '../config/config.ts';
 import { codeOf, messageOf } from '../lib/caught.ts';
 import type { Address } from '../postgres/connection.ts';
+import { clientUri } from '../postgres/conninfo.ts';
 
 /** A user of the database, in libpq's words. */
 export interface Login {
@@ -94,7 +94,6 @@ async function tlsOptions(sslMode: string, option: (name: string) => string | un
 export function connectionUri(targets: readonly Target[]): string {
   const [first] = targets;
   if (first === undefined) return '';
-  const hosts = targets.map(({ address }) => formatAddress(address)).join(',');
   const { user, database } = first.login;
-  return `postgres://${encodeURIComponent(user)}@${hosts}/${encodeURIComponent(database)}?target_session_attrs=read-write`;
+  return clientUri({ hosts: targets.map(({ address }) => address), user, database, target: 'read-write' });
 }

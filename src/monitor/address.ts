@@ -1,7 +1,5 @@
 /** Where the monitor listens, and where members find it. */
-import { createServer } from 'node:net';
 import { hostname } from 'node:os';
-import { codeOf, messageOf } from '../lib/caught.ts';
 
 /** What `--listen` says. */
 export interface ListenAddress {
@@ -31,27 +29,4 @@ export function memberUri({ host, port }: ListenAddress): string {
   const everywhere = ['*', '0.0.0.0', '::'].includes(host);
   const name = everywhere ? hostname() : host.includes(':') ? `[${host}]` : host;
   return `postgres://pgherd@${name}:${port}/pgherd`;
-}
-
-/** Why the address cannot be listened on; undefined: it can. */
-export async function whyNotFree({ host, port }: ListenAddress): Promise<string | undefined> {
-  const server = createServer();
-  const outcome = await new Promise<unknown>((resolve) => {
-    server.once('error', resolve);
-    server.listen({ port, exclusive: true, ...(host === '*' ? {} : { host }) }, () => resolve(undefined));
-  });
-  if (outcome === undefined) {
-    await new Promise((resolve) => server.close(resolve));
-    return undefined;
-  }
-  switch (codeOf(outcome) ?? '') {
-    case 'EADDRINUSE':
-      return `port ${port} on ${host} is in use by another program: end it, or choose another --listen`;
-    case 'EADDRNOTAVAIL':
-      return `${host} is not an address of this host: choose another --listen`;
-    case 'EACCES':
-      return `port ${port} is not for ordinary users: choose one above 1023`;
-    default:
-      return `${host}:${port} cannot be listened on: ${messageOf(outcome)}`;
-  }
 }

@@ -5,12 +5,13 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { whyNotFree } from '../host/free-port.ts';
 import { messageOf } from '../lib/caught.ts';
 import { makeDirectory, writeDurably } from '../lib/durable-write.ts';
 import { findBinaries } from '../postgres/binaries.ts';
 import { chooseOsUser, type OsUser } from '../postgres/os-user.ts';
 import { readPidFile } from '../postgres/process-table.ts';
-import { type ListenAddress, memberUri, parseListen, whyNotFree } from './address.ts';
+import { type ListenAddress, memberUri, parseListen } from './address.ts';
 import { type Auth, configure, create, examine } from './data-directory.ts';
 import { prepareDatabase, whyNotReady } from './database.ts';
 import { lastWords, type Place, reloadServer, runningServer, type Server, startServer, stopServer } from './server.ts';
@@ -82,7 +83,7 @@ async function makePlan(options: MonitorProgramOptions): Promise<Plan | string> 
   if (other !== undefined) return `a monitor runs on ${pgdata} already (process ${other}): end that one first`;
   // A server of ours that runs already may hold the address itself.
   if (readPidFile(pgdata, chosen.user)?.port !== listen.address.port) {
-    const taken = await whyNotFree(listen.address);
+    const taken = await whyNotFree(listen.address, '--listen');
     if (taken !== undefined) return taken;
   }
   return plan;

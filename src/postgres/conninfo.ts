@@ -88,3 +88,44 @@ export function passfile(users: readonly Credentials[]): string {
 function escapeField(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
 }
+
+/** Whom a client of the cluster is to be connected with. */
+export type ClientTarget = 'read-write' | 'prefer-standby';
+
+/** Every member that a client may try, and what for. */
+export interface ClientRoute {
+  readonly hosts: readonly Pick<Endpoint, 'host' | 'port'>[];
+  readonly user: string | undefined;
+  readonly database: string;
+  readonly target: ClientTarget;
+}
+
+function bracketed({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** As libpq's URI: the members are tried in turn, the one that fits is taken. Without a password. */
+export function clientUri({ hosts, user, database, target }: ClientRoute): string {
+  const login = user === undefined ? '' : `${encodeURIComponent(user)}@`;
+  const places = hosts.map(bracketed).join(',');
+  return `postgres://${login}${places}/${encodeURIComponent(database)}?target_session_attrs=${target}`;
+}
+
+/** The same in libpq's `keyword=value` form. */
+export function clientConninfo({ hosts, user, database, target }: ClientRoute): string {
+  return conninfo([
+    ['host', hosts.map(({ host }) => host).join(',')],
+    ['port', hosts.map(({ port }) => port).join(',')],
+    ['user', user],
+    ['dbname', database],
+    ['target_session_attrs', target],
+  ]);
+}
+
+/** The same as the JDBC driver of PostgreSQL takes it. */
+export function clientJdbc({ hosts, user, database, target }: ClientRoute): string {
+  const type = target === 'read-write' ? 'primary' : 'preferSecondary';
+  const login = user === undefined ? '' : `&user=${encodeURIComponent(user)}`;
+  const places = hosts.map(bracketed).join(',');
+  return `jdbc:postgresql://${places}/${encodeURIComponent(database)}?targetServerType=${type}${login}`;
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseLsn } from '../core/lsn.ts';
 import type { ControlData } from '../core/model.ts';
 import type { Setup } from './options.ts';
-import { runTool } from './toolbox.ts';
+import { runTool, type ToolSetup } from './toolbox.ts';
 
 /** With the settings that a standby must not be below. */
 export interface FullControlData extends ControlData {
@@ -84,7 +84,8 @@ async function fileMark(path: string): Promise<string | undefined> {
   }
 }
 
-async function readControlData(setup: Setup): Promise<ControlOutcome> {
+/** Reads pg_control once. */
+export async function readControlData(setup: ToolSetup & Pick<Setup, 'dataDir' | 'timings'>): Promise<ControlOutcome> {
   for (let attempt = 0; ; attempt += 1) {
     const ran = await runTool(setup, {
       program: 'pg_controldata',

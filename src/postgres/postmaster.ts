@@ -54,6 +54,12 @@ export interface SpawnedPostmaster {
   kill(): void;
 }
 
+/**
+ * The postmaster is as safe from the kernel's want of memory as its agent is (a unit may say OOMScoreAdjust=-900); the
+ * sessions, which may be the cause of it, are not. PostgreSQL documentation, "Linux Memory Overcommit".
+ */
+const backendsDieFirst = { PG_OOM_ADJUST_FILE: '/proc/self/oom_score_adj', PG_OOM_ADJUST_VALUE: '0' } as const;
+
 /** Starts the server in a session of its own, so that neither our end nor our terminal's is its. */
 export function spawnPostmaster(setup: Setup, commandLine: Readonly<Record<string, string>>): SpawnedPostmaster {
   const log = openServerLog(setup);
@@ -63,7 +69,7 @@ export function spawnPostmaster(setup: Setup, commandLine: Readonly<Record<strin
   const parameters = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawn(run.command, [...run.arguments, '-D', setup.dataDir, ...parameters], {
     cwd: '/',
-    env: osUserEnvironment(setup.osUser),
+    env: osUserEnvironment(setup.osUser, backendsDieFirst),
     detached: true,
     stdio: ['ignore', log.descriptor, log.descriptor],
   });

@@ -19,13 +19,16 @@ export type ToolOutcome =
   | { readonly ok: true; readonly stdout: string; readonly errorLines: readonly string[] }
   | { readonly ok: false; readonly error: string };
 
+/** As whom PostgreSQL's programs run, where they are, and where they find passwords. */
+export type ToolSetup = Pick<Setup, 'osUser' | 'binDir' | 'pgpass'>;
+
 /** The path of one of PostgreSQL's programs; only its name where no `binDir` is configured. */
-export function programPath(setup: Setup, program: string): string {
+export function programPath(setup: ToolSetup, program: string): string {
   return setup.binDir === undefined ? program : join(setup.binDir, program);
 }
 
 /** Runs a tool to its end. The error names the program and carries its last words. */
-export async function runTool(setup: Setup, request: ToolRequest): Promise<ToolOutcome> {
+export async function runTool(setup: ToolSetup, request: ToolRequest): Promise<ToolOutcome> {
   const run = asOsUser(setup.osUser, programPath(setup, request.program), true);
   const outcome = await runProgram({
     command: run.command,
