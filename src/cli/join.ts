@@ -54,7 +54,7 @@ export async function join(dcsText: string, flags: JoinFlags, context: Context, 
   const given = await tokenFrom(flags, environment);
   if (!given.ok) return wrongUsage(output, given);
   const { token } = given;
-  const store = withPassword(read.store, environment['PGPASSWORD'] || token.password);
+  const store = withPassword(read.store, token.password ?? (environment['PGPASSWORD'] || undefined));
   const { scope, port } = flags;
   const look = await withPrimary(store, flags, output, signal);
   if (signal.aborted) return nothing(failed(output, refuse('interrupted; nothing was done')));

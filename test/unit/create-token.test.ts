@@ -1,7 +1,7 @@
 /** The token, and what it opens: nothing else does, and nothing of it can be read without. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import { assert as check, option, property, string } from 'fast-check';
 import { makeCredentials, seal, unseal } from '../../src/create/seal.ts';
 import {
   passwordIn,
@@ -19,8 +19,8 @@ const prefix = '/service/orders/';
 
 describe('a token', () => {
   test('reads as what was written, whatever the password of the DCS is', () => {
-    fc.assert(
-      fc.property(fc.option(fc.string({ minLength: 1, unit: 'grapheme' }), { nil: undefined }), (password) => {
+    check(
+      property(option(string({ minLength: 1, unit: 'grapheme' }), { nil: undefined }), (password) => {
         const token = makeToken(password);
         const text = formatToken(token);
         assert.match(text, /^[\w.-]+$/);
