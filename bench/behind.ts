@@ -42,12 +42,12 @@ function caveat(system: SystemSummary, { fault }: Measure): string {
   return found?.lost !== undefined && found.lost.max > 0 ? ` (and lost ${found.lost.max})` : '';
 }
 
-function seconds(milliseconds: number): string {
-  return `${(milliseconds / 1000).toFixed(2)} s`;
-}
-
 /** Under that, neither a client nor a clock on a busy machine can tell. */
 const noticeableMs = 100;
+
+function seconds(milliseconds: number): string {
+  return milliseconds === 0 ? `under ${seconds(noticeableMs)}` : `${(milliseconds / 1000).toFixed(2)} s`;
+}
 
 function measuresOf({ name, title }: { readonly name: string; readonly title: string }): readonly Measure[] {
   const of =

@@ -110,6 +110,8 @@ describe('where pgherd is behind', () => {
     assert.equal(behind(4000, 2000, false), 0);
     assert.equal(behind(4000, 3700, true), 0);
     assert.equal(behind(90, 20, true), 0);
+    const [line] = behindLines(summarize([some('pgherd', 400, true), some('other', 20, true)], names), faults);
+    assert.equal(line, '- Killed, write gap: pgherd 0.40 s; ahead: other under 0.10 s');
   });
 });
 
