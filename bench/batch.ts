@@ -1,5 +1,6 @@
 /** The work on one cluster: it is made, goes through its tasks, is made anew when one of them left it broken, and is removed. */
 import { loadavg } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { faults, type Scene } from './faults.ts';
 import { type IdleCost, measureIdle } from './idle.ts';
 import { versionOf } from './packages.ts';
@@ -36,8 +37,9 @@ const stableMs = 3000;
 /** Runs the batch's tasks one after the other, and adds a record for each. */
 export async function runBatch(bench: Bench, system: System, batch: Batch): Promise<void> {
   const place: Place = {};
+  let ending: Promise<void> | undefined;
   const interrupted = (): void => {
-    void leave(place).finally(() => process.exit(130));
+    ending ??= leave(place).finally(() => process.exit(130));
   };
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
@@ -51,6 +53,9 @@ export async function runBatch(bench: Bench, system: System, batch: Batch): Prom
         record(bench, system, batch.round, result);
         bench.say(`${label}: ${told(result)}`);
       } catch (error) {
+        // A signal ends the command that is under way, and is heard after that.
+        await sleep(100);
+        if (ending) return await ending;
         const reason = error instanceof Error ? error.message : String(error);
         record(bench, system, batch.round, { kind: 'failure', task, reason: reason.slice(0, 2000) });
         bench.say(`${label} could not be run: ${reason}`);
@@ -78,8 +83,9 @@ async function healthyScene(bench: Bench, system: System, round: number, place: 
     if (primary) return { site, cluster, primary };
   }
   await leave(place);
-  const site = await createSite();
+  const site = createSite();
   place.site = site;
+  await site.powerOnAll();
   const cluster = system.open(site);
   place.cluster = cluster;
   const beganMs = performance.now();

@@ -38,6 +38,8 @@ export interface Site {
   readonly subnet: string;
   /** A free address, for systems that move one. */
   readonly virtualAddress: string;
+  /** Every host. Nothing runs on them yet. */
+  readonly powerOnAll: () => Promise<void>;
   /** A new life: empty /run, and process numbers that are not those of the last one. */
   readonly powerOn: (host: Host) => Promise<void>;
   /** One statement from a client's place: its rows as text; undefined when there was no answer within `withinS`. */
@@ -55,20 +57,13 @@ export interface SqlOptions {
   readonly withinS?: number;
 }
 
-/** Four hosts that are on; nothing runs on them yet. */
-export async function createSite(): Promise<Site> {
+/** Four hosts that are off, on a bridge. */
+export function createSite(): Site {
   const folder = mkdtempSync(join(sites, `${prefix}${process.pid}-`));
   chmodSync(folder, 0o755);
   const network = createNetwork(folder);
   addClientAddress(network);
-  const site = siteOf(network);
-  try {
-    for (const host of [...site.databaseHosts, site.fourthHost]) await site.powerOn(host);
-  } catch (error) {
-    await site.destroy();
-    throw error;
-  }
-  return site;
+  return siteOf(network);
 }
 
 /** Removes what runs that were killed have left: data and network namespaces. Their processes ended with them. */
@@ -100,16 +95,20 @@ function siteOf(network: Network): Site {
       return undefined;
     }
   };
+  const powerOn = async (host: Host): Promise<void> => {
+    await host.powerOn();
+    host.run(['bash', '-ec', beginLife, 'begin', hostsFile]);
+  };
   return {
     network,
     databaseHosts: [...databaseHosts],
     fourthHost,
     subnet: `${net}.0/24`,
     virtualAddress: `${net}.100`,
-    async powerOn(host) {
-      await host.powerOn();
-      host.run(['bash', '-ec', beginLife, 'begin', hostsFile]);
+    async powerOnAll() {
+      for (const host of [...databaseHosts, fourthHost]) await powerOn(host);
     },
+    powerOn,
     sql(host, statement, { port = 5432, database = 'postgres', user = 'postgres', withinS = 1.5 } = {}) {
       const target = `host=${host.address} port=${port} user=${user} password=x dbname=${database} connect_timeout=2`;
       const answer = asClient([`${binDir}/psql`, target, '-XAtqc', statement], withinS);
@@ -122,7 +121,8 @@ function siteOf(network: Network): Site {
     fetch: (url) => asClient(['curl', '-sf', '-m', '1', url], 2),
     async destroy() {
       await network.destroy();
-      rmSync(network.folder, { recursive: true, force: true });
+      // What was killed may not be gone at once.
+      rmSync(network.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
 }

@@ -204,7 +204,8 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness:
     async end() {
       writers.stopWriters();
       await network.destroy();
-      rmSync(network.folder, { recursive: true, force: true });
+      // What was killed may not be gone at once.
+      rmSync(network.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
   return lab;
