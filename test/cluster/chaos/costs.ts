@@ -46,11 +46,14 @@ const leaseRunsOut: ReadonlySet<FaultName> = new Set([
   'agent-and-guard-kill',
 ]);
 
-/** `busy`: how many times longer everything may take on a machine that others use too. */
-export function limitsOf(faults: readonly PlannedFault[], busy: number): Limits {
+/**
+ * `wasWell`: everybody was, before it began. `busy`: how many times longer everything may take on a machine that others
+ * use too.
+ */
+export function limitsOf(faults: readonly PlannedFault[], wasWell: boolean, busy: number): Limits {
   const [only, ...more] = faults;
-  const isHarmless = only !== undefined && more.length === 0 && costsNoPrimary(only);
-  const isLease = faults.some(({ name, on }) => on === 'monitor' || leaseRunsOut.has(name));
+  const isHarmless = wasWell && only !== undefined && more.length === 0 && costsNoPrimary(only);
+  const isLease = !wasWell || faults.some(({ name, on }) => on === 'monitor' || leaseRunsOut.has(name));
   return {
     gapMs: isHarmless ? noticeableMs * busy : undefined,
     primaryMs: failureTimeoutMs + (isLease ? ttlMs : 0) + primaryWithinMs * busy,

@@ -15,10 +15,12 @@ export interface PlannedFault {
   readonly forMs: number;
 }
 
-/** One fault, or two at once, in a cluster that is well. */
+/** One fault, or two at once. */
 export interface Step {
   readonly pauseMs: number;
   readonly faults: readonly PlannedFault[];
+  /** The next step does not wait until everybody is back, only until somebody takes writes. */
+  readonly isHurried: boolean;
 }
 
 /** What is drawn. */
@@ -32,7 +34,8 @@ export interface PlanOptions {
 }
 
 const shortestMs = 300;
-const twoAtOnce = 0.2;
+const twoAtOnce = 0.3;
+const hurried = 0.2;
 
 /** The same for the same options. Every kind comes once before any comes twice. */
 export function drawPlan({ seed, faults, longestMs, only }: PlanOptions): readonly Step[] {
@@ -46,8 +49,9 @@ export function drawPlan({ seed, faults, longestMs, only }: PlanOptions): readon
       left > 1 && happens(random, twoAtOnce)
         ? [drawFault(random, deck(), longestMs, happens(random, 0.3) ? 0 : spreadOver(random, 50, 4000))]
         : [];
-    steps.push({ pauseMs: Math.round(between(random, 0, 1500)), faults: [first, ...second] });
     left -= 1 + second.length;
+    const isHurried = happens(random, hurried) && left > 0;
+    steps.push({ pauseMs: Math.round(between(random, 0, 1500)), faults: [first, ...second], isHurried });
   }
   return steps;
 }

@@ -14,7 +14,7 @@ export function distribution(verdict: Verdict): string {
   const lines = rows.map(({ kind, outcomes }) => {
     const moved = outcomes.filter((one) => one.moved).length;
     const gap = four(outcomes.map(({ gapMs }) => gapMs));
-    const back = four(outcomes.map(({ backMs }) => backMs));
+    const back = four(outcomes.flatMap(({ backMs }) => backMs ?? []));
     return `${kind.padEnd(width)}  ${pad(outcomes.length, 4)}  ${pad(moved, 6)}        ${gap}        ${back}`;
   });
   return [head, ...lines].join('\n');
@@ -35,7 +35,7 @@ function rowsOf(outcomes: readonly Outcome[]): readonly Row[] {
 function four(values: readonly number[]): string {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
-  return [0, 0.5, 0.9, 1].map((share) => pad((at(share) / 1000).toFixed(2), 8)).join('');
+  return [0, 0.5, 0.9, 1].map((share) => pad(sorted.length === 0 ? '-' : (at(share) / 1000).toFixed(2), 8)).join('');
 }
 
 function pad(value: number | string, width: number): string {

@@ -20,7 +20,8 @@ export interface Outcome {
   readonly gapMs: number;
   /** From the end of the faults until a commit was acknowledged; until everybody was back. */
   readonly writesMs: number;
-  readonly backMs: number;
+  /** Undefined: the next step did not wait for it. */
+  readonly backMs: number | undefined;
   readonly moved: boolean;
   readonly load: number;
   readonly violations: readonly string[];
@@ -74,8 +75,10 @@ export async function runChaos({ steps, say, keep }: RunOptions): Promise<Verdic
   let last: readonly string[] = [];
   try {
     for (const host of chaos.lab.hosts) chaos.lab.startWriterInside(host);
+    let wasWell = true;
     for (const step of steps) {
-      const outcome = await play(chaos, step);
+      const outcome = await play(chaos, step, wasWell);
+      wasWell = !step.isHurried;
       outcomes.push(outcome);
       say(tell(outcome, outcomes.length));
       if (outcome.violations.some(isFatal)) break;
@@ -118,39 +121,47 @@ function verdictOf(
 
 /* ---------------------------------------------------------------- one step */
 
-async function play(chaos: Chaos, step: Step): Promise<Outcome> {
+async function play(chaos: Chaos, step: Step, wasWell: boolean): Promise<Outcome> {
   const { lab, ledger, night } = chaos;
-  const primary = night.primary();
+  const primary = await primaryOf(chaos);
   const timeline = night.timeline();
   const faults = step.faults.map((planned) => ({ planned, fault: castOf(lab, primary, planned) }));
   await sleep(step.pauseMs);
   const beganMs = nowMs();
   await Promise.all(faults.map(({ planned, fault }) => inflict(planned, fault)));
   const endedMs = nowMs();
-  const limits = limitsOf(step.faults, busyness());
-  const backMs = await comeBack(chaos, endedMs, limits);
+  const limits = limitsOf(step.faults, wasWell, busyness());
+  const waits = step.isHurried ? leads : isWell;
+  const readyMs = await comeBack(chaos, endedMs, waits, step.isHurried ? limits.primaryMs : limits.backMs);
   const writesAt = ledger.firstAfter(endedMs);
   const facts: Facts = {
     gapMs: ledger.gapMs(beganMs),
     writesMs: writesAt === undefined ? undefined : writesAt - endedMs,
-    backMs,
+    readyMs,
     primary,
     timeline,
     beganMs,
   };
   const violations = [...chaos.watch.violations(), ...(await judge(chaos, facts, limits))];
+  const texts = faults.map(({ planned, fault }) => textOf(planned, fault));
   return {
     kinds: step.faults.map(({ name, on }) => (on === 'monitor' ? name : `${name} (${on})`)),
-    texts: faults.map(({ planned, fault }) => textOf(planned, fault)),
+    texts: wasWell ? texts : ['meanwhile', ...texts],
     beganMs: beganMs - chaos.beganMs,
     endedMs: endedMs - chaos.beganMs,
     gapMs: facts.gapMs,
     writesMs: facts.writesMs ?? Number.POSITIVE_INFINITY,
-    backMs: backMs ?? Number.POSITIVE_INFINITY,
-    moved: backMs !== undefined && night.primary() !== primary,
+    backMs: step.isHurried ? undefined : (readyMs ?? Number.POSITIVE_INFINITY),
+    moved: readyMs !== undefined && (await primaryOf(chaos)) !== primary,
     load: loadavg()[0] ?? 0,
     violations,
   };
+}
+
+/** Who leads is shown a moment after it serves. */
+async function primaryOf({ lab, night }: Chaos): Promise<Host> {
+  await lab.waitFor('a leader is shown', () => lab.leader() !== undefined, 10_000);
+  return night.primary();
 }
 
 function castOf(lab: Lab, primary: Host, { name, on, target, other, strength }: PlannedFault): Fault {
@@ -174,31 +185,42 @@ function textOf({ delayMs, forMs }: PlannedFault, { text }: Fault): string {
 
 /* ---------------------------------------------------------------- afterwards */
 
-/** How long it took until everybody was well, counted from `sinceMs`; undefined: too long. */
-async function comeBack(chaos: Chaos, sinceMs: number, { backMs }: Limits): Promise<number | undefined> {
-  let wellSinceMs: number | undefined;
-  let lookAfterMs = nowMs() + calmMs;
-  while (nowMs() - sinceMs < backMs) {
+/** How long it took until it was true and remained so, counted from `sinceMs`; undefined: longer than that. */
+async function comeBack(
+  chaos: Chaos,
+  sinceMs: number,
+  isTrue: (chaos: Chaos, sinceMs: number) => boolean,
+  withinMs: number,
+): Promise<number | undefined> {
+  let trueSinceMs: number | undefined;
+  let superviseAtMs = nowMs() + calmMs;
+  while (nowMs() - sinceMs < withinMs) {
     const askedMs = nowMs();
-    if (!isWell(chaos, sinceMs)) wellSinceMs = undefined;
+    if (!isTrue(chaos, sinceMs)) trueSinceMs = undefined;
     else {
-      wellSinceMs ??= askedMs;
-      if (nowMs() - wellSinceMs >= calmMs) return wellSinceMs - sinceMs;
+      trueSinceMs ??= askedMs;
+      if (nowMs() - trueSinceMs >= calmMs) return trueSinceMs - sinceMs;
     }
-    if (nowMs() > lookAfterMs) {
+    if (nowMs() > superviseAtMs) {
       await superviseAll(chaos);
-      lookAfterMs = nowMs() + calmMs;
+      superviseAtMs = nowMs() + calmMs;
     }
     await sleep(100);
   }
   return undefined;
 }
 
+/** Somebody leads, and writers notice it. */
+function leads({ lab, ledger }: Chaos, sinceMs: number): boolean {
+  return lab.leader() !== undefined && ledger.firstAfter(Math.max(sinceMs, nowMs() - calmMs)) !== undefined;
+}
+
 /** All agents say so, the primary's PostgreSQL says so, and writers notice it. */
-function isWell({ lab, night, ledger }: Chaos, sinceMs: number): boolean {
-  if (!lab.healthy() || night.syncStandbys().length !== lab.hosts.length - 1) return false;
+function isWell(chaos: Chaos, sinceMs: number): boolean {
+  const { lab, night } = chaos;
+  if (!leads(chaos, sinceMs) || !lab.healthy() || night.syncStandbys().length !== lab.hosts.length - 1) return false;
   const leader = lab.leader();
-  if (leader === undefined || ledger.firstAfter(Math.max(sinceMs, nowMs() - calmMs)) === undefined) return false;
+  if (leader === undefined) return false;
   const standbys = `select count(*) from pg_stat_replication where state = 'streaming' and sync_state = 'quorum'`;
   return night.reads(leader, `select not pg_is_in_recovery(), (${standbys})`) === `t|${lab.hosts.length - 1}`;
 }
@@ -216,20 +238,21 @@ async function superviseAll({ lab, endedByThemselves, beganMs }: Chaos): Promise
 interface Facts {
   readonly gapMs: number;
   readonly writesMs: number | undefined;
-  readonly backMs: number | undefined;
+  readonly readyMs: number | undefined;
   readonly primary: Host;
   readonly timeline: number;
   readonly beganMs: number;
 }
 
-async function judge({ night, ledger }: Chaos, facts: Facts, limits: Limits): Promise<readonly string[]> {
-  const { gapMs, writesMs, backMs, primary, timeline, beganMs } = facts;
+async function judge(chaos: Chaos, facts: Facts, limits: Limits): Promise<readonly string[]> {
+  const { night, ledger } = chaos;
+  const { gapMs, writesMs, readyMs, primary, timeline, beganMs } = facts;
   const found: string[] = [];
   if (writesMs === undefined || writesMs > limits.primaryMs) {
     found.push(`no primary: writes ${seconds(writesMs)} after the end, allowed ${seconds(limits.primaryMs)}`);
   }
-  if (backMs === undefined) return [...found, `not back: within ${seconds(limits.backMs)} after the end`];
-  const now = night.primary();
+  if (readyMs === undefined) return [...found, `not back: within ${seconds(limits.backMs)} after the end`];
+  const now = await primaryOf(chaos);
   if (limits.gapMs !== undefined) {
     if (now !== primary || night.timeline() !== timeline) found.push(`without cause: ${now.name} took over`);
     if (gapMs > limits.gapMs) found.push(`without cause: writes paused for ${seconds(gapMs)}`);
@@ -282,7 +305,7 @@ function tell(outcome: Outcome, number: number): string {
   const facts = [
     `gap ${seconds(gapMs)}`,
     `writes ${seconds(writesMs)}`,
-    `all back ${seconds(backMs)} after the end`,
+    ...(backMs === undefined ? [] : [`all back ${seconds(backMs)} after the end`]),
     ...(moved ? ['another primary'] : []),
     `load ${load.toFixed(1)}`,
   ];

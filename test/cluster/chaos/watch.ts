@@ -28,7 +28,7 @@ const decision = /^\S+ \S+ INFO +(?!begin:|inspecting:|waiting-for-the-dcs:)/m;
 /** Begins with hosts whose data directories exist. */
 export function beginWatch(lab: Lab): Watch {
   let seen: string[] = [];
-  let isOver = false;
+  const watching = { isOver: false };
   const lost = new Set<Host>();
   const timer = setInterval(() => {
     for (const host of lab.hosts) {
@@ -40,7 +40,7 @@ export function beginWatch(lab: Lab): Watch {
   }, lookEveryMs);
   const watchStart = async (host: Host, files: string, logFrom: number): Promise<void> => {
     const began = nowMs();
-    while (!isOver && host.isOn() && nowMs() - began < decidesWithinMs) {
+    while (!watching.isOver && host.isOn() && nowMs() - began < decidesWithinMs) {
       const now = configuration(lab, host);
       // Read after the files: what it does it says first.
       if (hasDecided(host, logFrom)) return;
@@ -65,7 +65,7 @@ export function beginWatch(lab: Lab): Watch {
       return some;
     },
     end() {
-      isOver = true;
+      watching.isOver = true;
       clearInterval(timer);
     },
   };

@@ -7,7 +7,7 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setClock } from './clock.ts';
-import type { Lab } from './cluster.ts';
+import { type Lab, nowMs } from './cluster.ts';
 import type { Host } from './host.ts';
 import { agentsOf, guardsOf, monitorProgramsOf, postgresNamed, postgresOf, programsOf, send } from './processes.ts';
 
@@ -49,6 +49,8 @@ export async function bringUp(lab: Lab, host: Host): Promise<void> {
   if (agentsOf(lab, host).length === 0) lab.start(host);
 }
 
+/** Longer than the command waits for its answer. */
+const operatorWaitsMs = 60_000;
 const nothing = (): void => {};
 
 function killed(what: string, pids: (scene: Scene) => readonly number[]): FaultKind['make'] {
@@ -107,10 +109,9 @@ const someLeaving = (scene: Scene): readonly string[] => [`oifname eth0 numgen r
 /** The agent is killed as soon as it is there again, until the end. */
 function agentStorm({ lab, target, strength }: Scene): Fault {
   const livesMs = 50 + strength * 1500;
-  let isOver = false;
-  let storm: Promise<void> | undefined;
+  const storm: { isOver: boolean; rage?: Promise<void> } = { isOver: false };
   const rage = async (): Promise<void> => {
-    while (!isOver) {
+    while (!storm.isOver) {
       send(agentsOf(lab, target), 'SIGKILL');
       if (target.isOn()) await bringUp(lab, target);
       await sleep(livesMs);
@@ -119,11 +120,11 @@ function agentStorm({ lab, target, strength }: Scene): Fault {
   return {
     text: `the agent of ${target.name} is killed and started again every ${Math.round(livesMs)} ms`,
     begin: () => {
-      storm = rage();
+      storm.rage = rage();
     },
     async end() {
-      isOver = true;
-      await storm;
+      storm.isOver = true;
+      await storm.rage;
       // What was killed last may not have ended when it was looked for.
       await sleep(100);
       if (target.isOn()) await bringUp(lab, target);
@@ -174,16 +175,33 @@ function monitorRestart({ lab }: Scene): Fault {
   };
 }
 
-function switchover({ lab, target, other }: Scene): Fault {
-  const words = ['switchover', 'lab', '--leader', target.name, '--candidate', other.name, '--force'];
-  return {
-    text: `an operator asks for a switchover from ${target.name} to ${other.name}`,
-    begin: () => {
-      if (other.isOn()) other.start(lab.pgherdWords(other, ...words), 'operator.log');
+/** Ends when the operator has been answered, or gives up. */
+function asked(what: (scene: Scene) => string, on: (scene: Scene) => Host, words: (scene: Scene) => readonly string[]) {
+  return (scene: Scene): Fault => ({
+    text: `an operator asks for ${what(scene)}`,
+    async begin() {
+      const host = on(scene);
+      if (!host.isOn()) return;
+      host.start(scene.lab.pgherdWords(host, ...words(scene)), 'operator.log');
+      const began = nowMs();
+      do await sleep(50);
+      while (host.pids(words(scene).join(' ')).length > 0 && nowMs() - began < operatorWaitsMs);
     },
     end: nothing,
-  };
+  });
 }
+
+const switchover = asked(
+  ({ target, other }) => `a switchover from ${target.name} to ${other.name}`,
+  ({ other }) => other,
+  ({ target, other }) => ['switchover', 'lab', '--leader', target.name, '--candidate', other.name, '--force'],
+);
+
+const reinit = asked(
+  ({ target }) => `a new copy of ${target.name}`,
+  ({ other }) => other,
+  ({ target }) => ['reinit', 'lab', target.name, '--force', '--wait'],
+);
 
 const powerOff: FaultKind['make'] = ({ lab, target }) => ({
   text: `${target.name} has no power`,
@@ -296,6 +314,7 @@ export const faultKinds = {
   'monitor-power-off': { strikes: 'monitor', make: powerOff },
   'monitor-link-down': { strikes: 'monitor', make: linkDown },
   switchover: { strikes: 'primary', isInstant: true, make: switchover },
+  reinit: { strikes: 'replica', isInstant: true, make: reinit },
 } as const satisfies Readonly<Record<string, FaultKind>>;
 
 export type FaultName = keyof typeof faultKinds;
