@@ -74,7 +74,7 @@ function rangesOf(rows: readonly Acknowledged[]): readonly (readonly [number, nu
  * A writer has one commit under way at a time, so each of a host's writers may be told once of the past, soon after
  * another host has begun. That the new primary has those commits too is checked with all the others.
  */
-function turnsOf(rows: readonly Acknowledged[]): readonly Turn[] {
+export function turnsOf(rows: readonly Acknowledged[]): readonly Turn[] {
   const turns: Turn[] = [];
   for (const { host, number, atMs } of rows) {
     const writer = writerOf(number);

@@ -83,7 +83,7 @@ export async function runChaos({ steps, say, keep }: RunOptions): Promise<Verdic
       say(tell(outcome, outcomes.length));
       if (outcome.violations.some(isFatal)) break;
     }
-    last = await finish(chaos);
+    last = [...(await finish(chaos)), ...watch.violations()];
     for (const line of last) say(`!!! ${line}`);
     const verdict = verdictOf(chaos, outcomes, last);
     keep(chaos.lab, verdict);
@@ -220,7 +220,7 @@ function isWell(chaos: Chaos, sinceMs: number): boolean {
   const { lab, night } = chaos;
   if (!leads(chaos, sinceMs) || !lab.healthy() || night.syncStandbys().length !== lab.hosts.length - 1) return false;
   const leader = lab.leader();
-  if (leader === undefined) return false;
+  if (leader === undefined || !lab.hosts.every(lab.answers)) return false;
   const standbys = `select count(*) from pg_stat_replication where state = 'streaming' and sync_state = 'quorum'`;
   return night.reads(leader, `select not pg_is_in_recovery(), (${standbys})`) === `t|${lab.hosts.length - 1}`;
 }

@@ -38,6 +38,8 @@ export interface Lab {
   /** What some agent says of the cluster, if possible one that sees the DCS; undefined while none answers. */
   readonly look: () => readonly MemberSeen[] | undefined;
   readonly leader: () => Host | undefined;
+  /** The host's own agent answers. */
+  readonly answers: (host: Host) => boolean;
   readonly waitFor: (what: string, condition: () => boolean, withinMs: number) => Promise<number>;
   /** One leader that runs, and every other one of `hosts` streams. */
   readonly healthy: (count?: number) => boolean;
@@ -153,12 +155,12 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness:
     const found = existsSync(file) ? host.outerPid(Number.parseInt(readFileSync(file, 'utf8'), 10)) : undefined;
     return found === undefined ? [] : [found];
   };
+  const ask = (host: Host): string => inside(['curl', '-s', '-m', '0.5', `http://${host.address}:8008/cluster`]);
   const look = (): readonly MemberSeen[] | undefined => {
     let old: readonly MemberSeen[] | undefined;
     for (const host of hosts) {
       try {
-        const answer = inside(['curl', '-s', '-m', '0.5', `http://${host.address}:8008/cluster`]);
-        const parsed: { members: readonly MemberSeen[]; dcs?: unknown } = JSON.parse(answer);
+        const parsed: { members: readonly MemberSeen[]; dcs?: unknown } = JSON.parse(ask(host));
         if (parsed.dcs === undefined) return parsed.members;
         old ??= parsed.members;
       } catch {
@@ -181,6 +183,13 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness:
     config,
     look,
     leader,
+    answers(host) {
+      try {
+        return ask(host) !== '';
+      } catch {
+        return false;
+      }
+    },
     start: (host) => host.start([...clockWords(host), launcher, 'agent', config(host)], 'agent.log'),
     startMonitor: () =>
       monitor.start(
