@@ -62,7 +62,14 @@ const say = (line: string): void => {
   console.log(line);
 };
 say(`seed ${seed}, ${steps.length} steps`);
-const verdict = await runChaos({ steps, say, keep });
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    say('interrupted: ends after this step');
+    interrupted.abort();
+  });
+}
+const verdict = await runChaos({ steps, signal: interrupted.signal, say, keep });
 say('');
 say(distribution(verdict));
 for (const line of verdict.endedByThemselves) say(`ended by itself and started again: ${line}`);

@@ -41,6 +41,8 @@ export interface Verdict {
 /** What the caller wants to hear of, and when. */
 export interface RunOptions {
   readonly steps: readonly Step[];
+  /** No further step, and an orderly end. */
+  readonly signal?: AbortSignal;
   readonly say: (line: string) => void;
   /** Called with everything that is left, before it is thrown away. */
   readonly keep: (lab: Lab, verdict: Verdict) => void;
@@ -60,7 +62,7 @@ const diskMegabytes = 768;
 const calmMs = 1000;
 
 /** Stops at the first thing that makes going on pointless: a commit that is missing, a cluster that does not come back. */
-export async function runChaos({ steps, say, keep }: RunOptions): Promise<Verdict> {
+export async function runChaos({ steps, signal, say, keep }: RunOptions): Promise<Verdict> {
   const night = await beginNight({ synchronous_mode: 'quorum' }, { ownClocks: true, diskMegabytes });
   const watch = beginWatch(night.lab);
   const chaos: Chaos = {
@@ -81,7 +83,7 @@ export async function runChaos({ steps, say, keep }: RunOptions): Promise<Verdic
       wasWell = !step.isHurried;
       outcomes.push(outcome);
       say(tell(outcome, outcomes.length));
-      if (outcome.violations.some(isFatal)) break;
+      if (outcome.violations.some(isFatal) || signal?.aborted) break;
     }
     last = [...(await finish(chaos)), ...watch.violations()];
     for (const line of last) say(`!!! ${line}`);

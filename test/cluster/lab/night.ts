@@ -73,7 +73,11 @@ function nightOf(lab: Lab, isSynchronous: boolean): Night {
     (lab.look() ?? []).filter(({ role }) => role === 'quorum_standby').map(({ name }) => name);
   const timeline = (): number =>
     Number.parseInt(lab.sql(primary(), 'select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)'), 16);
-  const isWell = (): boolean => lab.healthy() && (!isSynchronous || syncStandbys().length === lab.hosts.length - 1);
+  // What the others know of an agent that is away is what it said last.
+  const isWell = (): boolean =>
+    lab.healthy() &&
+    (!isSynchronous || syncStandbys().length === lab.hosts.length - 1) &&
+    lab.hosts.every((host) => lab.answers(host));
   const everybodyIsWell = async (): Promise<void> => {
     await lab.waitFor('everybody streams, and commits wait for those that should', isWell, 60_000);
   };
