@@ -1,7 +1,8 @@
 /** What every scenario ends with: the invariants, checked on what the writers noted. */
 import assert from 'node:assert/strict';
-import type { Acknowledged, Lab } from './cluster.ts';
+import type { Lab } from './cluster.ts';
 import type { Host } from './host.ts';
+import type { Acknowledged } from './notes.ts';
 
 /** The longest pause between two acknowledged commits that ends after `sinceMs`. */
 export function writeGapMs(rows: readonly Acknowledged[], sinceMs: number): number {

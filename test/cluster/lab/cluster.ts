@@ -1,11 +1,13 @@
 /** Three members and a monitor, each on a host of its own, with a writer for each database host. */
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import { clockWords, setClock } from './clock.ts';
 import { addClientAddress, clientWords, createNetwork, type Host, type Network } from './host.ts';
+import { type Acknowledged, createNotes } from './notes.ts';
 
 const bundler = resolve(import.meta.dirname, '../../../build/bundle.ts');
 const launcher = resolve(import.meta.dirname, '../../../bin/pgherd');
@@ -19,13 +21,6 @@ export interface MemberSeen {
   readonly timeline?: number;
   readonly rule?: string;
   readonly because?: string;
-}
-
-export interface Acknowledged {
-  readonly host: string;
-  readonly number: number;
-  /** CLOCK_MONOTONIC, shared by all processes of the machine. */
-  readonly atMs: number;
 }
 
 export interface Lab {
@@ -43,13 +38,21 @@ export interface Lab {
   /** What some agent says of the cluster, if possible one that sees the DCS; undefined while none answers. */
   readonly look: () => readonly MemberSeen[] | undefined;
   readonly leader: () => Host | undefined;
+  /** The host's own agent answers. */
+  readonly answers: (host: Host) => boolean;
   readonly waitFor: (what: string, condition: () => boolean, withinMs: number) => Promise<number>;
   /** One leader that runs, and every other one of `hosts` streams. */
   readonly healthy: (count?: number) => boolean;
   readonly sql: (host: Host, statement: string) => string;
   readonly pgherd: (host: Host, ...words: string[]) => string;
+  /** The command line behind `pgherd`. */
+  readonly pgherdWords: (host: Host, ...words: string[]) => readonly string[];
   readonly postmaster: (host: Host) => number;
+  /** The same, as a list that may be empty. */
+  readonly postmasters: (host: Host) => readonly number[];
   readonly startWriters: (inside?: Host) => void;
+  /** One more, on the host itself: it writes on when the host is cut off, and ends with its power. */
+  readonly startWriterInside: (host: Host) => void;
   readonly acknowledged: () => readonly Acknowledged[];
   readonly stopWriters: () => void;
   readonly end: () => Promise<void>;
@@ -59,15 +62,19 @@ export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** `witness`: one more host, whose agent has no PostgreSQL. */
-interface LabOptions {
+export interface LabOptions {
+  /** One more host, whose agent has no PostgreSQL. */
   readonly witness?: boolean;
+  /** The wall clock of each database host can be set (`setClock`). */
+  readonly ownClocks?: boolean;
+  /** PostgreSQL's folder is a file system of its own (in memory), of this size, which can be filled (`fillDisk`). */
+  readonly diskMegabytes?: number;
 }
 
 /** Three database hosts and a monitor's, powered on, configured; nothing runs on them yet. */
 export async function createLab(
   dcs: Readonly<Record<string, unknown>> = {},
-  { witness: hasWitness = false }: LabOptions = {},
+  { witness: hasWitness = false, ownClocks = false, diskMegabytes }: LabOptions = {},
 ): Promise<Lab> {
   // An old bundle would be tested in place of the sources.
   execFileSync(process.execPath, [bundler, '--if-changed'], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -78,10 +85,16 @@ export async function createLab(
   const hosts = ['n1', 'n2', 'n3'].map((name) => network.host(name));
   const monitor = network.host('m');
   const witness = hasWitness ? network.host('w') : undefined;
+  if (diskMegabytes !== undefined) for (const host of hosts) host.mountDisk(pgFolder(host), diskMegabytes);
   for (const host of [...hosts, monitor, ...(witness ? [witness] : [])]) await host.powerOn();
-  for (const host of hosts) writeConfig(host, monitor, dcs);
+  for (const host of hosts) writeConfig(host, monitor, dcs, diskMegabytes);
   if (witness) writeWitnessConfig(witness, monitor, dcs);
+  if (ownClocks) for (const host of hosts) setClock(host, 0);
   return labOf(network, hosts, monitor, witness);
+}
+
+function pgFolder(host: Host): string {
+  return join(host.disk, 'pg');
 }
 
 function writeWitnessConfig(host: Host, monitor: Host, dcs: Readonly<Record<string, unknown>>): void {
@@ -96,7 +109,13 @@ function writeWitnessConfig(host: Host, monitor: Host, dcs: Readonly<Record<stri
   writeFileSync(join(host.disk, 'pgherd.yml'), stringify(config));
 }
 
-function writeConfig(host: Host, monitor: Host, dcs: Readonly<Record<string, unknown>>): void {
+function writeConfig(
+  host: Host,
+  monitor: Host,
+  dcs: Readonly<Record<string, unknown>>,
+  diskMegabytes: number | undefined,
+): void {
+  const small = diskMegabytes === undefined ? {} : { max_wal_size: `${Math.floor(diskMegabytes / 8)}MB` };
   const config = {
     scope: 'lab',
     name: host.name,
@@ -106,21 +125,21 @@ function writeConfig(host: Host, monitor: Host, dcs: Readonly<Record<string, unk
     postgresql: {
       listen: `${host.address}:5432`,
       connect_address: `${host.address}:5432`,
-      data_dir: join(host.disk, 'pg', 'data'),
+      data_dir: join(pgFolder(host), 'data'),
       bin_dir: binDir,
       authentication: {
         superuser: { username: 'postgres', password: 'x' },
         replication: { username: 'replicator', password: 'x' },
         rewind: { username: 'rewinder', password: 'x' },
       },
-      parameters: { unix_socket_directories: '', shared_buffers: '32MB' },
+      parameters: { unix_socket_directories: '', shared_buffers: '32MB', ...small },
     },
   };
   writeFileSync(join(host.disk, 'pgherd.yml'), stringify(config));
 }
 
 function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness: Host | undefined): Lab {
-  const dataDir = (host: Host): string => join(host.disk, 'pg', 'data');
+  const dataDir = (host: Host): string => join(pgFolder(host), 'data');
   const config = (host: Host): string => join(host.disk, 'pgherd.yml');
   const inside = (words: readonly string[]): string =>
     execFileSync('ip', clientWords(network, words), {
@@ -130,12 +149,18 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness:
       // All numbers that the writers wrote.
       maxBuffer: 64 << 20,
     });
+  const pgherdWords = (host: Host, ...words: string[]): readonly string[] => [launcher, '-c', config(host), ...words];
+  const postmasters = (host: Host): readonly number[] => {
+    const file = join(dataDir(host), 'postmaster.pid');
+    const found = existsSync(file) ? host.outerPid(Number.parseInt(readFileSync(file, 'utf8'), 10)) : undefined;
+    return found === undefined ? [] : [found];
+  };
+  const ask = (host: Host): string => inside(['curl', '-s', '-m', '0.5', `http://${host.address}:8008/cluster`]);
   const look = (): readonly MemberSeen[] | undefined => {
     let old: readonly MemberSeen[] | undefined;
     for (const host of hosts) {
       try {
-        const answer = inside(['curl', '-s', '-m', '0.5', `http://${host.address}:8008/cluster`]);
-        const parsed: { members: readonly MemberSeen[]; dcs?: unknown } = JSON.parse(answer);
+        const parsed: { members: readonly MemberSeen[]; dcs?: unknown } = JSON.parse(ask(host));
         if (parsed.dcs === undefined) return parsed.members;
         old ??= parsed.members;
       } catch {
@@ -158,7 +183,14 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness:
     config,
     look,
     leader,
-    start: (host) => host.start([launcher, 'agent', config(host)], 'agent.log'),
+    answers(host) {
+      try {
+        return ask(host) !== '';
+      } catch {
+        return false;
+      }
+    },
+    start: (host) => host.start([...clockWords(host), launcher, 'agent', config(host)], 'agent.log'),
     startMonitor: () =>
       monitor.start(
         [
@@ -194,12 +226,14 @@ function labOf(network: Network, hosts: readonly Host[], monitor: Host, witness:
         '-XAtqc',
         statement,
       ]).trim(),
-    pgherd: (host, ...words) => host.run([launcher, '-c', config(host), ...words]),
+    pgherd: (host, ...words) => host.run(pgherdWords(host, ...words)),
+    pgherdWords,
     postmaster(host) {
-      const found = host.outerPid(Number.parseInt(readFileSync(join(dataDir(host), 'postmaster.pid'), 'utf8'), 10));
+      const [found] = postmasters(host);
       if (found === undefined) throw new Error(`${host.name} has no postmaster`);
       return found;
     },
+    postmasters,
     ...writers,
     async end() {
       writers.stopWriters();
@@ -224,36 +258,36 @@ function lastWords(hosts: readonly Host[]): string {
 function createWriters(
   network: Network,
   hosts: readonly Host[],
-): Pick<Lab, 'startWriters' | 'acknowledged' | 'stopWriters'> {
+): Pick<Lab, 'startWriters' | 'startWriterInside' | 'acknowledged' | 'stopWriters'> {
   const output = join(network.folder, 'writers');
   mkdirSync(output, { recursive: true });
+  const notes = createNotes(output);
   const running: { readonly kill: () => void }[] = [];
   const script = join(import.meta.dirname, 'writer.ts');
   let round = 0;
+  const wordsFor = (host: Host): readonly string[] => {
+    const file = join(output, `${host.name}.${round}`);
+    writeFileSync(file, '');
+    const first = (round * 10 + hosts.indexOf(host)) * 10_000_000;
+    return [process.execPath, script, host.address, '5432', String(first), file];
+  };
+  const startInside = (host: Host): void => host.start(wordsFor(host), 'writer.log');
   return {
     startWriters(inside) {
       round += 1;
-      hosts.forEach((host, index) => {
-        const file = join(output, `${host.name}.${round}`);
-        writeFileSync(file, '');
-        const words = [process.execPath, script, host.address, '5432', String((round * 10 + index) * 10_000_000), file];
-        if (inside === host) host.start(words, 'writer.log');
+      for (const host of hosts) {
+        if (inside === host) startInside(host);
         else {
-          const child = spawn('ip', clientWords(network, words), { stdio: 'ignore' });
+          const child = spawn('ip', clientWords(network, wordsFor(host)), { stdio: 'ignore' });
           running.push({ kill: () => void child.kill('SIGKILL') });
         }
-      });
-    },
-    acknowledged() {
-      const rows: Acknowledged[] = [];
-      for (const name of readdirSync(output)) {
-        for (const line of readFileSync(join(output, name), 'utf8').split('\n')) {
-          const [number, atMs] = line.split(' ');
-          if (number && atMs) rows.push({ host: name.split('.')[0] ?? '', number: Number(number), atMs: Number(atMs) });
-        }
       }
-      return rows.toSorted((a, b) => a.atMs - b.atMs);
     },
+    startWriterInside(host) {
+      round += 1;
+      startInside(host);
+    },
+    acknowledged: () => notes.read(),
     stopWriters() {
       for (const one of running.splice(0)) one.kill();
       for (const host of hosts) for (const pid of host.pids('writer.ts')) process.kill(pid, 'SIGKILL');

@@ -20,6 +20,9 @@ export interface Host {
   readonly address: string;
   /** Its disk: survives a power-off. */
   readonly disk: string;
+  /** Before the power is on: `path` is a file system of its own, in memory, and survives a power-off. */
+  readonly mountDisk: (path: string, megabytes: number) => void;
+  readonly isOn: () => boolean;
   readonly powerOn: () => Promise<void>;
   readonly powerOff: () => void;
   readonly linkDown: () => void;
@@ -30,6 +33,10 @@ export interface Host {
   /** What `other` sends does not arrive here any more; nobody is told. A power-off forgets it. */
   readonly loseFrom: (other: Host) => void;
   readonly hearAll: () => void;
+  /** Packets that match (words of nftables) are lost, as they arrive or as they leave. A power-off forgets it. */
+  readonly dropPackets: (name: string, arriving: readonly string[], leaving: readonly string[]) => void;
+  /** What was asked for under this name is over. */
+  readonly passPackets: (name: string) => void;
   /** A daemon; its output goes to `<disk>/<log>`. */
   readonly start: (words: readonly string[], log: string) => void;
   /** A command to its end; its output. Throws when it fails: then the test is at its end too. */
@@ -103,6 +110,7 @@ function createHost(
   const port = `p-${name}`;
   const address = `10.83.7.${10 + number}`;
   const disk = join(folder, name);
+  const mounted: string[] = [];
   let unshare: ChildProcess | undefined;
   let init = 0;
 
@@ -128,6 +136,12 @@ function createHost(
     name,
     address,
     disk,
+    isOn: () => init !== 0,
+    mountDisk(path, megabytes) {
+      mkdirSync(path, { recursive: true });
+      command('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m,mode=755`, 'pgherd-lab', path);
+      mounted.push(path);
+    },
     async powerOn() {
       mkdirSync(disk, { recursive: true });
       quietly('ip', '-n', bridge, 'link', 'del', port);
@@ -152,6 +166,8 @@ function createHost(
       // What programs keep under /var/lib is this host's own, and goes with its disk.
       mkdirSync(join(disk, 'lib'), { recursive: true });
       command('nsenter', '-t', String(init), '-m', '--', 'mount', '--bind', join(disk, 'lib'), '/var/lib');
+      // Names in shared memory are made of pids, which other hosts have too.
+      command('nsenter', '-t', String(init), '-m', '--', 'mount', '-t', 'tmpfs', 'tmpfs', '/dev/shm');
     },
     powerOff() {
       setLink('down');
@@ -161,12 +177,17 @@ function createHost(
     linkUp: () => setLink('up'),
     cutOff: () => void command('ip', '-n', bridge, 'link', 'set', port, 'nomaster'),
     plugIn: () => void command('ip', '-n', bridge, 'link', 'set', port, 'master', 'br0'),
-    loseFrom(other) {
-      const table = 'add table inet lab; add chain inet lab arrive { type filter hook input priority 0; }';
-      const rules = `${table}; add rule inet lab arrive ip saddr ${other.address} drop`;
-      command('ip', 'netns', 'exec', namespace, 'nft', rules);
+    loseFrom: (other) => host.dropPackets(`from-${other.name}`, [`ip saddr ${other.address}`], []),
+    hearAll: () => quietly('ip', 'netns', 'exec', namespace, 'nft', 'flush', 'ruleset'),
+    dropPackets(table, arriving, leaving) {
+      const chain = (hook: string): string =>
+        `add chain inet ${table} ${hook} { type filter hook ${hook} priority 0; }`;
+      const rule = (hook: string) => (match: string) => `add rule inet ${table} ${hook} ${match} drop`;
+      const rules = [...arriving.map(rule('input')), ...leaving.map(rule('output'))];
+      const words = [`add table inet ${table}`, chain('input'), chain('output'), ...rules];
+      command('ip', 'netns', 'exec', namespace, 'nft', words.join('; '));
     },
-    hearAll: () => quietly('ip', 'netns', 'exec', namespace, 'nft', 'delete', 'table', 'inet', 'lab'),
+    passPackets: (table) => quietly('ip', 'netns', 'exec', namespace, 'nft', 'delete', 'table', 'inet', table),
     start(words, log) {
       const out = openSync(join(disk, log), 'a');
       // Its parent is PID 1: nsenter would stay, and stop with it for good when it is stopped.
@@ -192,6 +213,7 @@ function createHost(
   const destroy = (): void => {
     killAll();
     quietly('ip', 'netns', 'del', namespace);
+    for (const path of mounted) quietly('umount', '-l', path);
   };
   return { host, destroy };
 }

@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertNoOverlap, assertOneWriter, missingOn, writeGapMs } from './checks.ts';
-import { type Acknowledged, createLab, type Lab, nowMs } from './cluster.ts';
+import { createLab, type Lab, type LabOptions, nowMs } from './cluster.ts';
 import type { Host } from './host.ts';
+import type { Acknowledged } from './notes.ts';
 
 export interface Night {
   readonly lab: Lab;
@@ -36,12 +37,8 @@ export interface Night {
   readonly endsWell: (givenUp?: (row: Acknowledged) => boolean) => Promise<void>;
 }
 
-interface NightOptions {
-  readonly witness?: boolean;
-}
-
 /** A cluster that runs, with its writers. `dcs` goes to bootstrap.dcs. */
-export async function beginNight(dcs: Readonly<Record<string, unknown>>, options: NightOptions = {}): Promise<Night> {
+export async function beginNight(dcs: Readonly<Record<string, unknown>>, options: LabOptions = {}): Promise<Night> {
   assert.equal(process.getuid?.(), 0, 'these tests make network namespaces: run them as root');
   const lab = await createLab(dcs, options);
   const night = nightOf(lab, dcs['synchronous_mode'] !== undefined);
@@ -76,7 +73,11 @@ function nightOf(lab: Lab, isSynchronous: boolean): Night {
     (lab.look() ?? []).filter(({ role }) => role === 'quorum_standby').map(({ name }) => name);
   const timeline = (): number =>
     Number.parseInt(lab.sql(primary(), 'select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)'), 16);
-  const isWell = (): boolean => lab.healthy() && (!isSynchronous || syncStandbys().length === lab.hosts.length - 1);
+  // What the others know of an agent that is away is what it said last.
+  const isWell = (): boolean =>
+    lab.healthy() &&
+    (!isSynchronous || syncStandbys().length === lab.hosts.length - 1) &&
+    lab.hosts.every((host) => lab.answers(host));
   const everybodyIsWell = async (): Promise<void> => {
     await lab.waitFor('everybody streams, and commits wait for those that should', isWell, 60_000);
   };
