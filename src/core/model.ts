@@ -217,7 +217,10 @@ export interface Versioned<Value> {
 /** The whole of the cluster's keys, at one revision. */
 export interface ClusterView {
   readonly storeId: string;
+  /** The latest that is known: of what was read, or of an answered write of my own. */
   readonly revision: number;
+  /** Up to here nothing is missing; of what came later only my own writes are known. Absent: nothing is missing. */
+  readonly completeTo?: number;
   /** The system identifier; '' while the founder initialises. */
   readonly initialize?: Versioned<string>;
   readonly config?: Versioned<Settings>;

@@ -4,10 +4,10 @@
  */
 import type { Facts } from './facts.ts';
 import { directoryRules } from './rules/directory.ts';
-import { followerRules } from './rules/follower.ts';
+import { followerRules, mayStream } from './rules/follower.ts';
 import { foundingRules } from './rules/founding.ts';
 import { holderRules } from './rules/holder.ts';
-import { startFollowing } from './rules/instance.ts';
+import { startAlone, startFollowing } from './rules/instance.ts';
 import { operatorRules } from './rules/operator.ts';
 import { revocationRules } from './rules/revocation.ts';
 import { type Rule, wait } from './rules/rule.ts';
@@ -28,7 +28,7 @@ const withoutDcsRules: readonly Rule[] = [
       !f.paused &&
       !f.state.durable.rewinding &&
       !f.state.durable.founding,
-    goal: (f) => ({ kind: 'job', job: startFollowing(f) }),
+    goal: (f) => ({ kind: 'job', job: mayStream(f) ? startFollowing(f) : startAlone(f, 'replica') }),
     because: () => 'the DCS is away; as a replica the instance can at least be read',
   },
   {

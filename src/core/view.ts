@@ -4,10 +4,20 @@ import type { ClusterView, Versioned } from './model.ts';
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
-/** `transaction` was applied at `revision`. */
+/**
+ * `transaction` was applied at `revision`. Answers overtake each other: what matters is whether it was read, not whether
+ * something later was answered. No two of mine that are under way write the same key.
+ */
 export function applyTransaction(view: ClusterView, transaction: Transaction, revision: number): ClusterView {
-  if (revision <= view.revision) return view;
-  const next: Mutable<ClusterView> = { ...view, revision };
+  const { completeTo = view.revision, ...before } = view;
+  if (revision <= completeTo) return view;
+  const complete = revision === completeTo + 1 ? revision : completeTo;
+  const latest = Math.max(revision, view.revision);
+  const next: Mutable<ClusterView> = {
+    ...before,
+    revision: latest,
+    ...(complete === latest ? {} : { completeTo: complete }),
+  };
   for (const write of transaction.write) applyWrite(next, write, revision);
   return next;
 }

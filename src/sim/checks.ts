@@ -2,6 +2,7 @@
 import type { Job, Transaction } from '../core/effects.ts';
 import type { Step } from '../core/member.ts';
 import type { Rule } from '../core/model.ts';
+import { localNow } from './clock.ts';
 import { holderIn, ruleIn, settingsIn, statusIn } from './records.ts';
 import { type Branch, commonLsn, contains, type WalPoint } from './wal.ts';
 import { flushedEnd, isWritable, type Member, type World, writtenEnd } from './world.ts';
@@ -42,6 +43,8 @@ export interface Checks {
   forcedLoss: number;
   /** The member whose lease ended before its time, until it takes the key anew. */
   brokenLease: string | undefined;
+  /** What was on disks that are gone: a standby may have said so before. */
+  readonly lostDisks: { readonly member: Member; readonly end: WalPoint }[];
   /** An operator's force was used: from then on nobody promises that a later primary has everything. */
   isForced: boolean;
 }
@@ -59,6 +62,7 @@ export function createChecks(): Checks {
     asked: new Map(),
     forcedLoss: 0,
     brokenLease: undefined,
+    lostDisks: [],
     isForced: false,
   };
 }
@@ -141,7 +145,7 @@ function checkLater(world: World, line: Line, point: WalPoint): void {
 
 /** Asynchronous: only the newest writer may acknowledge anything, and nobody else has the key. */
 function checkAlone(world: World, line: Line): void {
-  const newest = world.checks.lines.at(-1);
+  const newest = world.checks.lines.findLast((one) => !one.excused);
   const { member } = line;
   const holder = holderIn(world.store.model);
   const isBeside = newest !== line;
@@ -176,8 +180,9 @@ function checkQuorum(world: World, member: Member, rule: Rule, point: WalPoint):
   let have = 0;
   for (const other of world.members) {
     const { data } = other.postgres;
-    if (other === member || data === undefined || !rule.syncStandbys.includes(other.name)) continue;
-    if (contains(flushedEnd(data), point)) have += 1;
+    if (other === member || !rule.syncStandbys.includes(other.name)) continue;
+    const had = world.checks.lostDisks.some((lost) => lost.member === other && contains(lost.end, point));
+    if (had || (data !== undefined && contains(flushedEnd(data), point))) have += 1;
   }
   if (have < rule.syncCount)
     violated(
@@ -299,8 +304,10 @@ export function applied(world: World, member: Member, transaction: Transaction):
 /** An agent began a job on its instance. */
 export function began(world: World, member: Member, job: Job): void {
   const { view } = member.agent.state;
-  // One whose lease ended while its effects waited for the disk is ended by the guard, which was armed before.
-  const isHeld = view?.leader === undefined ? member.host.guard.until !== undefined : view.leader.value === member.name;
+  // One whose lease ended (or whose DCS went back) while its effects waited for the disk is ended by the guard, which was
+  // armed before.
+  const isGone = view?.leader === undefined || world.store.wasRestored;
+  const isHeld = isGone ? member.host.guard.until !== undefined : view?.leader?.value === member.name;
   if (job.kind === 'promote' && !isHeld)
     violated(
       world,
@@ -317,7 +324,10 @@ export function began(world: World, member: Member, job: Job): void {
   // Only a record that was answered switches the guard off, and nobody writes one to a DCS that is not believed.
   const { disarmed, storeId, maxTerm } = state.durable;
   const isBelieved = view?.storeId === storeId && (view?.rule?.value.term ?? 0) >= maxTerm;
-  const isLeftAlone = (disarmed || isBelieved) && !isAsked;
+  // Nor does a pause that came when no agent was there to record it hold a deadline up.
+  const { until } = member.host.guard;
+  const isDue = !disarmed && until !== undefined && localNow(world, member) >= until;
+  const isLeftAlone = (disarmed || isBelieved) && !isAsked && !isDue;
   if (job.kind === 'stop' && view?.config?.value.pause === true && isHolder && isWritable(member) && isLeftAlone)
     violated(world, 'paused-cluster-touched', `${member.name} stops its primary in a pause: ${state.lastRule.name}`);
 }

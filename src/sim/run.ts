@@ -130,8 +130,10 @@ function settle(world: World, limitAt: number, over: (operator: string | undefin
   after(world, lookEveryMs, () => settle(world, limitAt, over));
 }
 
-/** What people asked for is still being done; one whose agent has died waits for nothing. */
+/** What was asked for is still being done: by people (one whose agent has died waits for nothing), and of the DCS. */
 function awaited(world: World): string | undefined {
+  const waiting = world.members.find(({ agent }) => agent.alive && agent.state.ruleTransaction !== undefined);
+  if (waiting !== undefined) return `${waiting.name} waits for an answer of the DCS`;
   const wish = currentView(world).failover?.value;
   if (wish !== undefined && wish.refused === undefined && world.now < world.plan.healAtMs + answerLimitMs)
     return `a wish for a ${wish.kind} stands`;

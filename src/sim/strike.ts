@@ -11,7 +11,16 @@ import { writtenSettings } from './releases.ts';
 import type { Fault } from './script.ts';
 import { changed, checkWatches, loseLease, restore, startStore, stopStore } from './store.ts';
 import { connectSoon, resumeStreams, sendAll } from './streaming.ts';
-import { freshId, hasPostgres, isWritable, type Member, type Moods, memberNamed, type World } from './world.ts';
+import {
+  flushedEnd,
+  freshId,
+  hasPostgres,
+  isWritable,
+  type Member,
+  type Moods,
+  memberNamed,
+  type World,
+} from './world.ts';
 
 /** It strikes now. `actor`: who did what a trap waited for. */
 export function strike(world: World, fault: Fault, actor: Member | undefined): void {
@@ -234,6 +243,7 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
       return true;
     case 'disk-lost':
       crash(world, member, 'its disk is gone');
+      if (postgres.data !== undefined) world.checks.lostDisks.push({ member, end: flushedEnd(postgres.data) });
       postgres.data = undefined;
       return true;
     default:

@@ -9,6 +9,7 @@ import {
   constantFrom,
   integer,
   oneof,
+  pre,
   property,
   record,
   uniqueArray,
@@ -178,5 +179,31 @@ test('what nobody wrote is as it was read', () => {
           .filter(([key]) => !written.has(key));
       assert.deepEqual(unwritten(after), unwritten(before));
     }),
+  );
+});
+
+test('answers that overtake each other leave nothing out', () => {
+  check(
+    property(transaction, transaction, boolean(), array(member, { maxLength: 1 }), (first, second, isSeen, others) => {
+      const keys = new Set(first.write.map(keyOf));
+      const mine = { ...second, write: second.write.filter((one) => !keys.has(keyOf(one))) };
+      pre(mine.write.length > 0);
+      const store = emptyStore();
+      const foreign = (): void => {
+        for (const name of others)
+          commit(store, { name: 'foreign', compare: [], write: [{ key: 'events', member: name, value: [] }] });
+      };
+      const before = readOf(store);
+      foreign();
+      const earlier = commit(store, first);
+      foreign();
+      const later = commit(store, mine);
+      const seen = isSeen ? applyTransaction(before, first, earlier) : before;
+      const after = applyTransaction(applyTransaction(seen, mine, later), first, earlier);
+      const { completeTo: _upTo, revision: _latest, ...found } = after;
+      const { revision: _read, ...wanted } = readOf(store);
+      assert.deepEqual(found, wanted);
+    }),
+    { numRuns: 500 },
   );
 });

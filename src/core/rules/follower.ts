@@ -174,6 +174,11 @@ const path = keepingLast((f: Facts): RejoinPath | undefined => {
   });
 });
 
+/** Nothing here is beside the history that the holder's term is on record in. */
+export function mayStream(f: Facts): boolean {
+  return f.terms.some((entry) => entry.term === f.rule?.term) && path(f)?.kind === 'follow';
+}
+
 function pathText(f: Facts): string {
   const way = path(f);
   return way === undefined || way.kind === 'follow' ? 'nothing is in the way' : way.because;
