@@ -34,6 +34,8 @@ export interface Verdict {
 }
 
 const restMs = 6000;
+/** What was under way when the faults ended is over by then: an unanswered request, whatever came for one who was frozen. */
+const overMs = 1200;
 const lookEveryMs = 250;
 /** Patroni's 2 * loop_wait, at least 20 s, until an answer must be there; and until a rewind or a clone is over. */
 const switchoverLimitMs = 60_000;
@@ -62,10 +64,12 @@ export function runPlan(plan: Plan, options: RunOptions = {}): Verdict {
   push(world.queue, plan.healAtMs, () => {
     if (firstFault >= 8000) checkEconomy(world, promotionsBefore);
     heal(world);
-    settle(world, world.now + recoveryLimitMs(world), (why) => {
+    const limitAt = world.now + recoveryLimitMs(world);
+    const over = (why: string | undefined): void => {
       end.operator = why;
       end.isOver = true;
-    });
+    };
+    after(world, overMs, () => settle(world, limitAt, over));
   });
   while (!end.isOver && world.checks.violations.length === 0) {
     const item = pop(world.queue);
