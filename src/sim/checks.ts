@@ -1,10 +1,9 @@
 /** What must hold at every moment. Each check costs some comparisons where something happens; nothing is searched for. */
-import type { Job, Transaction } from '../core/effects.ts';
 import type { Step } from '../core/member.ts';
 import type { Rule } from '../core/model.ts';
-import { holderIn, ruleIn, settingsIn, statusIn } from './records.ts';
+import { holderIn, ruleIn } from './records.ts';
 import { type Branch, commonLsn, contains, type WalPoint } from './wal.ts';
-import { flushedEnd, isWritable, type Member, type World, writtenEnd } from './world.ts';
+import { flushedEnd, isWritable, type Member, type RunningJob, type World, writtenEnd } from './world.ts';
 
 /** Something that must not happen did. */
 export interface Violation {
@@ -22,6 +21,16 @@ interface Line {
   excused: boolean;
 }
 
+/** The key was taken: on what ground, and what the DCS knew then. */
+export interface Take {
+  readonly name: string;
+  readonly term: number;
+  readonly status: number | undefined;
+  readonly lag: number;
+  /** By an operator's force, in a mode that promises nothing, or with the word that commits may be lost. */
+  readonly isForced: boolean;
+}
+
 /** What the checks remember. */
 export interface Checks {
   readonly violations: Violation[];
@@ -31,9 +40,7 @@ export interface Checks {
   readonly branches: Branch[];
   /** The last rule in which the member was the leader. */
   readonly rules: Map<string, Rule>;
-  lastTake:
-    | { readonly name: string; readonly term: number; readonly status: number | undefined; readonly lag: number }
-    | undefined;
+  lastTake: Take | undefined;
   lastAckAt: number;
   readonly gaps: { readonly from: number; readonly to: number }[];
   /** Operators who wait for an answer: since when, and of which agent. */
@@ -42,6 +49,10 @@ export interface Checks {
   forcedLoss: number;
   /** The member whose lease ended before its time, until it takes the key anew. */
   brokenLease: string | undefined;
+  /** For whom an operator said that commits may be lost, and until when a taking may still rest on it. */
+  readonly consents: Map<string, number>;
+  /** Members that asked the DCS to say that their guard is off, and have no answer: until then it is on, paused or not. */
+  readonly disarming: Set<string>;
   /** An operator's force was used: from then on nobody promises that a later primary has everything. */
   isForced: boolean;
 }
@@ -59,6 +70,8 @@ export function createChecks(): Checks {
     asked: new Map(),
     forcedLoss: 0,
     brokenLease: undefined,
+    consents: new Map(),
+    disarming: new Set(),
     isForced: false,
   };
 }
@@ -206,7 +219,7 @@ export function opened(world: World, member: Member): void {
   const { data } = member.postgres;
   if (data === undefined || rule?.leader !== member.name) return;
   const take = checks.lastTake;
-  if (take?.term === rule.term && take.name === 'take (forced)') return giveUpLost(world, data.branch);
+  if (take?.term === rule.term && take.isForced) return giveUpLost(world, data.branch);
   if (rule.mode === 'sync') return checkContains(world, member, writtenEnd(data), 'serves');
   checkLoss(world, member, data.branch);
   giveUpLost(world, data.branch);
@@ -268,59 +281,7 @@ export function namesSet(world: World, member: Member): void {
   }
 }
 
-/* ---------------------------------------------------------------- the DCS, jobs, data */
-
-/** A transaction was applied. */
-export function applied(world: World, member: Member, transaction: Transaction): void {
-  const { checks, store } = world;
-  const written = transaction.write.find((write) => write.key === 'rule')?.value;
-  if (written === undefined) return;
-  if (transaction.name.startsWith('take')) {
-    if (checks.brokenLease === written.leader) checks.brokenLease = undefined;
-    const status = statusIn(store.model)?.lsn;
-    const lag = Number(settingsIn(store.model)?.maximumLagOnFailoverBytes ?? 0n);
-    checks.lastTake = {
-      name: transaction.name,
-      term: written.term,
-      status: status === undefined ? undefined : Number(status),
-      lag,
-    };
-    // Who runs without a guard in a pause is not ended by an operator's force elsewhere.
-    if (transaction.name === 'take (forced)') {
-      checks.isForced = true;
-      for (const line of checks.lines) line.excused = true;
-    }
-  }
-  checks.rules.set(written.leader, written);
-  const leader = written.leader === member.name ? member : world.members.find((one) => one.name === written.leader);
-  if (leader !== undefined) namesSet(world, leader);
-}
-
-/** An agent began a job on its instance. */
-export function began(world: World, member: Member, job: Job): void {
-  const { view } = member.agent.state;
-  // One whose lease ended while its effects waited for the disk is ended by the guard, which was armed before.
-  const isHeld = view?.leader === undefined ? member.host.guard.until !== undefined : view.leader.value === member.name;
-  if (job.kind === 'promote' && !isHeld)
-    violated(
-      world,
-      'promoted-without-the-key',
-      `${member.name} promotes, and ${view?.leader?.value ?? 'nobody'} holds the key`,
-    );
-  const { state } = member.agent;
-  const isAsked =
-    state.restart !== undefined ||
-    state.switchover !== undefined ||
-    state.shutdown !== undefined ||
-    state.reinit !== undefined;
-  const isHolder = holderIn(world.store.model) === member.name && view?.leader?.value === member.name;
-  // Only a record that was answered switches the guard off, and nobody writes one to a DCS that is not believed.
-  const { disarmed, storeId, maxTerm } = state.durable;
-  const isBelieved = view?.storeId === storeId && (view?.rule?.value.term ?? 0) >= maxTerm;
-  const isLeftAlone = (disarmed || isBelieved) && !isAsked;
-  if (job.kind === 'stop' && view?.config?.value.pause === true && isHolder && isWritable(member) && isLeftAlone)
-    violated(world, 'paused-cluster-touched', `${member.name} stops its primary in a pause: ${state.lastRule.name}`);
-}
+/* ---------------------------------------------------------------- data */
 
 /** A data directory is about to be replaced: somebody else has what was promised. */
 export function dropped(world: World, member: Member, how: string): void {
@@ -339,6 +300,12 @@ export function dropped(world: World, member: Member, how: string): void {
         `the directory of ${member.name} was ${how}; only it had ${branch.ackedSync} of ${branch.writer}`,
       );
   }
+}
+
+/** A job was not completed, and what was there before it is not gone. */
+export function unfinished(world: World, { name, postgres }: Member, { job, hadData }: RunningJob): void {
+  if (hadData && postgres.data === undefined)
+    violated(world, 'directory-destroyed', `${name} has no data directory any more, and ${job.kind} is not complete`);
 }
 
 /** A postmaster starts. */

@@ -5,7 +5,7 @@ import { dropped, foreignWal } from './checks.ts';
 import { onHost } from './clock.ts';
 import { newMark } from './instance.ts';
 import { reaches } from './network.ts';
-import { between } from './random.ts';
+import { between, happens } from './random.ts';
 import { isHung } from './streaming.ts';
 import { branchAt, commonByNumbers, commonLsn } from './wal.ts';
 import { type Data, type Member, memberNamed, type RunningJob, type World } from './world.ts';
@@ -44,6 +44,8 @@ export function rewindTo(world: World, member: Member, running: RunningJob, name
       return running.done(ok);
     }
     if (world.now < member.moods.diskFull) return running.done(failed('no space left on device', true));
+    // It looks for the blocks to copy in WAL that an interrupted rewind has half replaced (its manual: take a new copy).
+    if (mine.torn && happens(random, 0.5)) return running.done(failed('could not find previous WAL record', true));
     running.touched = true;
     onHost(world, member, between(random, 50, 1500) * slow, () => {
       if (!running.cancelled) finishRewind(world, member, running, mine, name);
@@ -74,7 +76,7 @@ function finishRewind(world: World, member: Member, running: RunningJob, mine: D
     standbySignal: true,
     control: 'in archive recovery',
     consistentFrom: flushed,
-    torn: false,
+    torn: mine.torn,
   };
   postgres.slots.clear();
   running.done(ok);

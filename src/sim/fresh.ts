@@ -76,6 +76,7 @@ function freshHost(member: MemberPlan): Host {
     drift: member.drift,
     offsetMs: member.clockOffsetMs,
     frozenUntil: -1,
+    isDeaf: false,
     deferred: [],
     guard: { until: undefined, version: 0 },
   };

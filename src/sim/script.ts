@@ -53,7 +53,7 @@ export const kinds = [
   { kind: 'agent-kill', weight: 4, member: anywhere, forTtls: [0.01, 3], harmless: 'short' },
   { kind: 'agent-kill-soon', weight: 4, member: anywhere, forTtls: [0.01, 2], value: [0, 6], harmless: 'short' },
   { kind: 'agent-freeze', weight: 3, member: anywhere, forTtls: [0.02, 3], harmless: 'short' },
-  { kind: 'host-freeze', weight: 3, member: anywhere, forTtls: [0.02, 3] },
+  { kind: 'host-freeze', weight: 3, member: anywhere, forTtls: [0.02, 3], value: [0, 1] },
   { kind: 'host-off', weight: 4, member: anywhere, forTtls: [0.1, 4] },
   { kind: 'postgres-crash', weight: 4, member: anywhere },
   { kind: 'postgres-hang', weight: 2, member: anywhere, forTtls: [0.1, 3] },

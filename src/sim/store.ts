@@ -15,8 +15,8 @@ import {
   revokeLease,
   transact as transactIn,
 } from '../dcs/memory/model.ts';
-import { applied } from './checks.ts';
-import { after, inAgent, localNow } from './clock.ts';
+import { applied, sent } from './authority.ts';
+import { after, inAgent, isDeaf, localNow } from './clock.ts';
 import { dcsEnd, hopMs, passes } from './network.ts';
 import { push } from './queue.ts';
 import { between, happens } from './random.ts';
@@ -75,6 +75,7 @@ function serviceMs(world: World): number {
 /** The effect `transact`. */
 export function transact(world: World, member: Member, id: number, transaction: Transaction): void {
   const quiet = transaction.name.startsWith('publish');
+  sent(world, member, transaction);
   request<TransactionOutcome>(
     world,
     member,
@@ -334,9 +335,10 @@ export function beat(world: World, member: Member, term: number): void {
     for (const other of world.members) {
       if (other === member || !other.agent.alive || other.watch.lost || !canWatch(world, other)) continue;
       const { life } = other.agent;
-      after(world, hopMs(world), () =>
-        inAgent(world, other, life, () => world.hooks.tell(other, { kind: 'alive', member: member.name, term })),
-      );
+      after(world, hopMs(world), () => {
+        if (isDeaf(world, other)) return;
+        inAgent(world, other, life, () => world.hooks.tell(other, { kind: 'alive', member: member.name, term }));
+      });
     }
   });
 }

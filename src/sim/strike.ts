@@ -68,6 +68,7 @@ function onAgentOrHost(world: World, fault: Fault, member: Member, forMs: number
       return true;
     case 'host-freeze':
       host.frozenUntil = Math.max(host.frozenUntil, world.now + forMs);
+      host.isDeaf = (fault.value ?? 0) >= 0.5;
       after(world, forMs, () => thaw(world, member));
       return true;
     case 'host-off':
@@ -226,6 +227,7 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
     case 'disk-lost':
       crash(world, member, 'its disk is gone');
       postgres.data = undefined;
+      if (postgres.job !== undefined) postgres.job.hadData = false;
       return true;
     default:
       break;

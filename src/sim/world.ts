@@ -45,6 +45,8 @@ export interface Host {
   readonly drift: number;
   offsetMs: number;
   frozenUntil: number;
+  /** While it is frozen signs of life that come to it are lost (a virtual machine is moved), or wait (it is short of time). */
+  isDeaf: boolean;
   /** What came while it was frozen. */
   readonly deferred: (() => void)[];
   guard: GuardState;
@@ -183,6 +185,8 @@ export interface RunningJob {
   cancelled: boolean;
   /** Of a rewind: files were changed. */
   touched: boolean;
+  /** There was a data directory when it began; no fault has taken it away since. */
+  hadData: boolean;
   /** Tells the agent, once. */
   readonly done: (outcome: JobOutcome) => void;
 }

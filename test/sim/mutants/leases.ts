@@ -169,8 +169,6 @@ export const leaseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: unheardPause,
-    unseen:
-      'that a lease which runs out in a pause is a violation only where the guard is off by the record: it is one everywhere',
   },
   {
     name: 'unguarded-primary-replaced',

@@ -1,6 +1,6 @@
 /** Bugs in what WAL is compared by, and in the way back to a cluster. */
 import type { Mutant } from './mutant.ts';
-import { deposed, longTail, twins } from './scenes.ts';
+import { deposed, strayTail, twins, unrecordedTwin } from './scenes.ts';
 
 const rejoin = 'src/core/rejoin.ts';
 const copies = 'src/sim/copies.ts';
@@ -19,9 +19,7 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: longTail,
-    unseen:
-      'a member with unknown WAL of a term that is over among those that are counted: a first holder cut off, five members and k = 2',
+    arena: strayTail,
   },
   {
     name: 'position-by-timeline',
@@ -34,8 +32,7 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: twins,
-    unseen: 'two terms with the same timeline number among the revocations of one election',
+    arena: strayTail,
   },
   {
     name: 'same-timeline-rewound',
@@ -127,9 +124,7 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: twins,
-    unseen:
-      'a running replica of a deposed term that connects between a promotion on a timeline of the same number and the record of it',
+    arena: unrecordedTwin,
   },
   {
     name: 'half-rewound-directory-used',
@@ -143,7 +138,6 @@ export const rejoinMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: deposed,
-    unseen: 'pg_rewind refusing, or spoiling, a directory that an interrupted one has left: the made-up one mends it',
   },
   {
     name: 'clone-replaces-too-early',
@@ -158,6 +152,5 @@ export const rejoinMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { ...quorum, faults: ['reinit', 'reinit', 'disk-lost', 'host-off', 'cut-all'] },
-    unseen: 'that a directory which is gone while its copy is not complete is a violation',
   },
 ];

@@ -1,11 +1,18 @@
 /** Bugs in the taking of the leader key: what it compares, and who may do it. */
 import type { Mutant } from './mutant.ts';
-import { laggard, lateTakers, leftBehind, onlyStandby, shortSleep, unseenMember } from './scenes.ts';
+import {
+  laggard,
+  lateTakers,
+  leftBehind,
+  onlyStandby,
+  onlyTheLaggard,
+  pausedMeanwhile,
+  shortSleep,
+  unseenMember,
+} from './scenes.ts';
 
 const transactions = 'src/core/transactions.ts';
 const vacancy = 'src/core/rules/vacancy.ts';
-
-const quorum = { settings: { synchronousMode: 'quorum', synchronousNodeCount: 1 }, members: 3 } as const;
 
 export const takingMutants: readonly Mutant[] = [
   {
@@ -213,8 +220,7 @@ export const takingMutants: readonly Mutant[] = [
     what: 'The taking does not compare the configuration: the key is taken automatically in a cluster that was paused meanwhile.',
     edits: [{ file: transactions, find: "      asRead(view, 'config'),\n", replace: '' }],
     harm: 'safety',
-    arena: { faults: ['pause', 'pause', 'host-off', 'dcs-land-late'] },
-    unseen: 'that a key which is taken in a pause is a violation: the invariant looks at stops only',
+    arena: pausedMeanwhile,
   },
   {
     name: 'failover-without-a-word-on-loss',
@@ -227,7 +233,6 @@ export const takingMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: { ...quorum, faults: ['failover', 'failover', 'host-off', 'cut-postgres'] },
-    unseen: 'that only a failover which was asked for with the word on lost commits is excused: every forced taking is',
+    arena: onlyTheLaggard,
   },
 ];
