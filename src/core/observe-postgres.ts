@@ -199,13 +199,17 @@ function streamsFromHolder(facts: Facts, running: RunningInstance, entry: TermEn
   return running.upstream.host === upstream?.host && running.upstream.port === upstream.port;
 }
 
-/** A rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. */
+/**
+ * A rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. One that
+ * serves is what the others are measured by, however it came to that.
+ */
 function withoutFloor(facts: Facts): Durable {
   const { durable } = facts.state;
   const { position, running, view } = facts;
   if (durable.floor === undefined || position === undefined || running === undefined || durable.rewinding)
     return durable;
   const { floor, ...rest } = durable;
+  if (!running.inRecovery && facts.iHold) return rest;
   if (floor !== 'infinite') return isPastFloor(durable, position, facts.terms) ? rest : durable;
   const primaryLsn = view?.status?.value.lsn;
   const caughtUp =

@@ -58,6 +58,7 @@ function noteConsent({ checks, now }: World, { write }: Transaction): void {
   for (const [member, until] of checks.consents)
     if (until === Infinity) checks.consents.set(member, now + landsWithinMs);
   const { value: wish } = change;
+  if (wish !== undefined) checks.wishedAt = now;
   if (wish?.candidate !== undefined && wish.allowDataLoss === true && wish.refused === undefined)
     checks.consents.set(wish.candidate, Infinity);
 }

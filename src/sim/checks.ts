@@ -51,6 +51,8 @@ export interface Checks {
   brokenLease: string | undefined;
   /** For whom an operator said that commits may be lost, and until when a taking may still rest on it. */
   readonly consents: Map<string, number>;
+  /** When an operator's wish came into the DCS last: it may land long after its asker was told that its fate is unknown. */
+  wishedAt: number;
   /** Members that asked the DCS to say that their guard is off, and have no answer: until then it is on, paused or not. */
   readonly disarming: Set<string>;
   /** An operator's force was used: from then on nobody promises that a later primary has everything. */
@@ -71,6 +73,7 @@ export function createChecks(): Checks {
     forcedLoss: 0,
     brokenLease: undefined,
     consents: new Map(),
+    wishedAt: 0,
     disarming: new Set(),
     isForced: false,
   };
@@ -188,9 +191,11 @@ function isExcused(world: World, member: Member): boolean {
 function checkQuorum(world: World, member: Member, rule: Rule, point: WalPoint): void {
   let have = 0;
   for (const other of world.members) {
-    const { data } = other.postgres;
-    if (other === member || data === undefined || !rule.syncStandbys.includes(other.name)) continue;
-    if (contains(flushedEnd(data), point)) have += 1;
+    const { data, lostEnd } = other.postgres;
+    if (other === member || !rule.syncStandbys.includes(other.name)) continue;
+    const isThere = data !== undefined && contains(flushedEnd(data), point);
+    // Its word may have been on the way while its disk was lost.
+    if (isThere || (lostEnd !== undefined && contains(lostEnd, point))) have += 1;
   }
   if (have < rule.syncCount)
     violated(

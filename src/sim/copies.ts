@@ -3,11 +3,11 @@
 import type { JobOutcome } from '../core/events.ts';
 import { dropped, foreignWal } from './checks.ts';
 import { onHost } from './clock.ts';
-import { newMark } from './instance.ts';
+import { initdbEnd, newMark } from './instance.ts';
 import { reaches } from './network.ts';
 import { between, happens } from './random.ts';
 import { isHung } from './streaming.ts';
-import { branchAt, commonByNumbers, commonLsn } from './wal.ts';
+import { branchAt, commonByNumbers, commonLsn, lastCheckpoint } from './wal.ts';
 import { type Data, type Member, memberNamed, type RunningJob, type World } from './world.ts';
 
 const ok: JobOutcome = { ok: true };
@@ -80,6 +80,23 @@ function finishRewind(world: World, member: Member, running: RunningJob, mine: D
   };
   postgres.slots.clear();
   running.done(ok);
+}
+
+/** What is left when somebody puts an older copy of the data in its place: of the same kind, and `bytes` behind. */
+export function olderCopy(member: Member, data: Data, bytes: number): Data {
+  const end = Math.max(data.flushed - Math.floor(bytes), initdbEnd);
+  const branch = branchAt(data.branch, end);
+  return {
+    ...data,
+    mark: newMark(member),
+    branch,
+    written: end,
+    flushed: end,
+    checkpoint: lastCheckpoint({ branch, lsn: end }),
+    control: data.standbySignal ? 'in archive recovery' : 'in production',
+    consistentFrom: 0,
+    torn: false,
+  };
 }
 
 /** The old directory stays until the copy is complete; an interrupted copy leaves nothing. */

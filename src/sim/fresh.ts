@@ -104,6 +104,7 @@ function freshAgent(plan: Plan, member: MemberPlan): Agent {
 function freshInstance(): Instance {
   return {
     data: undefined,
+    lostEnd: undefined,
     process: 'none',
     incarnation: 0,
     serving: 0,

@@ -118,7 +118,8 @@ export function checkRest(world: World, durationMs: number, leader: string | und
   }
   const bad = unhealthy(world);
   if (bad !== undefined) violated(world, 'no-rest', bad);
-  else if (holderIn(world.store.model) !== leader) violated(world, 'no-rest', 'the leader changed at rest');
+  else if (holderIn(world.store.model) !== leader && world.checks.wishedAt < world.now - durationMs)
+    violated(world, 'no-rest', 'the leader changed at rest');
 }
 
 /** Nothing in the script was a reason to move the primary. */

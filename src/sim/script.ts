@@ -78,6 +78,7 @@ export const kinds = [
   { kind: 'slow-disk', weight: 2, member: anywhere, forTtls: [0.1, 2] },
   { kind: 'disk-full', weight: 1, member: anywhere, forTtls: [0.1, 3] },
   { kind: 'disk-lost', weight: 0.5, member: ['@replica', '@any'] },
+  { kind: 'directory-replaced', weight: 0.5, member: anywhere, value: [1000, 1_000_000] },
   { kind: 'promote-hangs', weight: 2, member: ['@any'], forTtls: [0.2, 4] },
   { kind: 'stop-hangs', weight: 2, member: anywhere, forTtls: [0.1, 3], harmless: 'always' },
   { kind: 'start-fails', weight: 1, member: anywhere, forTtls: [0.1, 3] },

@@ -3,6 +3,7 @@ import type { OperatorRequest } from '../core/events.ts';
 import { transact as transactIn } from '../dcs/memory/model.ts';
 import { killAgent, startAgent } from './agent.ts';
 import { after, inAgent, onHost, thaw } from './clock.ts';
+import { olderCopy } from './copies.ts';
 import { crash, losePower, shutDown } from './instance.ts';
 import { cut, dcsEnd, type Traffic } from './network.ts';
 import { between, happens, pick } from './random.ts';
@@ -10,7 +11,16 @@ import { holderIn, settingsIn } from './records.ts';
 import type { Fault } from './script.ts';
 import { changed, checkWatches, loseLease, restore, startStore, stopStore } from './store.ts';
 import { connectSoon, resumeStreams, sendAll } from './streaming.ts';
-import { freshId, hasPostgres, isWritable, type Member, type Moods, memberNamed, type World } from './world.ts';
+import {
+  flushedEnd,
+  freshId,
+  hasPostgres,
+  isWritable,
+  type Member,
+  type Moods,
+  memberNamed,
+  type World,
+} from './world.ts';
 
 /** It strikes now. `actor`: who did what a trap waited for. */
 export function strike(world: World, fault: Fault, actor: Member | undefined): void {
@@ -226,9 +236,18 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
       return true;
     case 'disk-lost':
       crash(world, member, 'its disk is gone');
-      postgres.data = undefined;
-      if (postgres.job !== undefined) postgres.job.hadData = false;
+      loseData(member);
       return true;
+    case 'directory-replaced': {
+      const { data } = postgres;
+      // Nobody does it while something is done there.
+      if (data === undefined || postgres.job !== undefined) return true;
+      crash(world, member, 'somebody ended it, and put an older copy of the data in its place');
+      loseData(member);
+      postgres.data = olderCopy(member, data, fault.value ?? 0);
+      postgres.slots.clear();
+      return true;
+    }
     default:
       break;
   }
@@ -239,6 +258,13 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
     onHost(world, member, 50, () => crash(world, member, 'no space left on device'));
   if (mood === 'hung') after(world, forMs + 0.1, () => wakeUp(world, member));
   return true;
+}
+
+/** The data is gone; commits that rested on it were acknowledged all the same. */
+function loseData({ postgres }: Member): void {
+  if (postgres.data !== undefined) postgres.lostEnd = flushedEnd(postgres.data);
+  postgres.data = undefined;
+  if (postgres.job !== undefined) postgres.job.hadData = false;
 }
 
 /** An instance that got no time for a while goes on. */

@@ -148,6 +148,8 @@ export interface Waiter {
 /** An instance, whether it runs or not. */
 export interface Instance {
   data: Data | undefined;
+  /** How far the log went in the directory that a fault took away last. */
+  lostEnd: WalPoint | undefined;
   process: 'none' | 'starting' | 'running' | 'stopping';
   /** Counts postmasters. */
   incarnation: number;

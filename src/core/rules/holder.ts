@@ -51,12 +51,31 @@ export const holderRules: readonly Rule[] = [
         : `waiting for the outcome of: ${f.state.ruleTransaction.transaction.name}`,
   },
   {
+    name: 'data-replaced-stop',
+    condition:
+      'The key is mine, and the instance runs as a replica on another data directory than the one that I had it with',
+    does: 'immediate stop',
+    when: (f) => f.iHold && !f.paused && f.instance === 'replica' && isOtherData(f),
+    goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'immediate' } }),
+    because: () => 'the data directory was replaced: commits may be missing in it',
+  },
+  {
+    name: 'data-replaced',
+    condition: 'The key is mine, and another data directory is here than the one that I had it with',
+    does: 'release',
+    when: (f) => f.iHold && !f.paused && f.instance === 'stopped' && isOtherData(f),
+    goal: (f) => (mayRelease(f) ? { kind: 'release', candidate: undefined, clean: false, abstain: true } : wait),
+    because: (f) =>
+      `the data directory was replaced: commits may be missing in it; to go on with it all the same: pgherd failover --candidate ${f.self} ${f.rule?.mode === 'sync' ? '--allow-data-loss' : '--force'}`,
+  },
+  {
     name: 'serve-again',
     condition: 'The key is mine, and the instance runs as a replica though it was primary in this very term',
     does: 'take (retake)',
     when: (f) =>
       f.iHold &&
       f.instance === 'replica' &&
+      !isOtherData(f) &&
       f.terms.some((entry) => entry.term === f.rule?.term && entry.member === f.self),
     goal: () => ({ kind: 'take', ground: 'retake' }),
     because: (f) =>
@@ -111,6 +130,7 @@ export const holderRules: readonly Rule[] = [
       f.instance === 'replica' &&
       f.running?.synchronousStandbyNames === wantedNames(f) &&
       mayTry(f, 'promote') &&
+      !isOtherData(f) &&
       !promotionIsHopeless(f),
     goal: () => ({ kind: 'job', job: { kind: 'promote' } }),
     because: (f) => `term ${f.rule?.term ?? '?'} is mine${attemptText(f, 'promote')}`,
@@ -332,6 +352,13 @@ function isUnknownLease(f: Facts): boolean {
 /** A promotion is tried twice; then somebody else gets the key, if there is somebody. */
 function promotionIsHopeless(f: Facts): boolean {
   return (f.state.failures.get('promote')?.count ?? 0) >= 2 && liveCandidates(f).length > 0;
+}
+
+/** Nobody takes the key with data that counts for nothing, but by an operator's force. */
+function isOtherData(f: Facts): boolean {
+  const { durable, takenOn } = f.state;
+  const isForced = takenOn?.term === f.rule?.term && takenOn?.ground === 'forced';
+  return durable.floor !== undefined && !(isForced && isReplicaDirectory(f));
 }
 
 /** It ended by itself: not by a stop of ours, nor by a shutdown of somebody's. Each crash is offered to the others once. */
