@@ -96,7 +96,9 @@ function countStarts(before: State, next: State, now: Instant): State {
 export function settleWal(state: State, now: Instant): State {
   let next = withoutOld(state, now);
   if (state.postgres === undefined) return next;
-  next = remembering(next, adoptMark(next));
+  const adopted = adoptMark(next);
+  // Whom this member is counted by is told by a view from after the loss.
+  if (adopted !== next.durable) next = { ...next, durable: adopted, viewNeededSince: now };
   next = remembering(next, settlePromotion(next));
   next = remembering(next, settleJoining(factsOf(next, now)));
   next = remembering(next, withOriginTerm(factsOf(next, now)));
@@ -211,8 +213,16 @@ function withoutFloor(facts: Facts): Durable {
   const { floor, ...rest } = durable;
   if (!running.inRecovery && facts.iHold) return rest;
   if (floor !== 'infinite') return isPastFloor(durable, position, facts.terms) ? rest : durable;
+  // Nobody knows what it has acknowledged, and how far the primary was is known late: it leaves the sync standbys first.
+  if (isCounted(facts)) return durable;
   const primaryLsn = view?.status?.value.lsn;
   const caughtUp =
     running.replicationState === 'streaming' && facts.holder !== undefined && facts.holder !== facts.self;
   return caughtUp && primaryLsn !== undefined && position.lsn >= primaryLsn ? rest : durable;
+}
+
+/** As far as can be told by a view from after the loss. */
+function isCounted({ state, rule, self }: Facts): boolean {
+  if (state.viewAskedAt < state.viewNeededSince) return true;
+  return rule?.mode === 'sync' && rule.syncStandbys.includes(self);
 }

@@ -367,3 +367,35 @@ export const unrecordedTwin: Arena = scene(
   asynchronous,
   4,
 );
+
+/* ---------------------------------------------------------------- other data */
+
+/** No agent gets any time until the key has expired; meanwhile somebody puts an older copy in the place of the primary's data. */
+export const olderPrimary: Arena = scene(16_000, [
+  ...everywhere({ kind: 'agent-freeze', atMs: [0, 10], forMs: [7000, 8500] }),
+  { kind: 'directory-replaced', member: '@primary', atMs: [200, 300], value: [200_000, 900_000] },
+]);
+
+/** The only sync standby gets an older copy of its data, and its primary is lost. */
+export const olderStandby: Arena = scene(
+  14_000,
+  [
+    { kind: 'directory-replaced', member: '@replica', atMs: [500, 600], value: [200_000, 900_000] },
+    { kind: 'host-off', member: '@primary', atMs: [610, 700], forMs: [8000, 9000] },
+  ],
+  {},
+  2,
+);
+
+/** The same, but it streams again, slowly, and its primary is lost before all has come. */
+export const slowCatchUp: Arena = scene(
+  14_000,
+  [
+    { kind: 'slow-network', atMs: [0, 10], forMs: [3000, 3500], value: [100, 150] },
+    { kind: 'agent-freeze', member: '@primary', atMs: [0, 10], forMs: [3500, 3800] },
+    { kind: 'directory-replaced', member: '@replica', atMs: [100, 200], value: [400_000, 1_000_000] },
+    { kind: 'host-off', member: '@primary', atMs: [700, 1500], forMs: [8000, 9000] },
+  ],
+  {},
+  2,
+);

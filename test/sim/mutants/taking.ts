@@ -4,6 +4,7 @@ import {
   laggard,
   lateTakers,
   leftBehind,
+  olderPrimary,
   onlyStandby,
   onlyTheLaggard,
   pausedMeanwhile,
@@ -166,8 +167,13 @@ export const takingMutants: readonly Mutant[] = [
   },
   {
     name: 'retake-with-other-data',
-    what: 'The former holder takes the key again although its data is not what it was: the directory was lost, replaced, or half rewound.',
+    what: 'The former holder takes the key again, and serves, although its data is not what it was: the directory was replaced.',
     edits: [
+      {
+        file: 'src/core/rules/holder.ts',
+        find: 'return durable.floor !== undefined && !(',
+        replace: 'return durable.floor === undefined && f.now < 0 && !(',
+      },
       {
         file: vacancy,
         find: 'durable.dirMark !== directory.mark ||\n    durable.rewinding ||\n    durable.floor !== undefined\n',
@@ -175,8 +181,7 @@ export const takingMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: { settings: { synchronousMode: 'quorum' }, faults: ['disk-lost', 'host-off', 'postgres-crash'] },
-    unseen: 'a data directory that somebody replaces behind the back of its agent, while its member is the last holder',
+    arena: olderPrimary,
   },
   {
     name: 'stranger-stands',
