@@ -42,6 +42,8 @@ export interface Checks {
   readonly rules: Map<string, Rule>;
   lastTake: Take | undefined;
   lastAckAt: number;
+  /** Nobody is served, and somebody should be soon; undefined when nothing is promised. */
+  outage: { readonly since: number } | undefined;
   readonly gaps: { readonly from: number; readonly to: number }[];
   /** Operators who wait for an answer: since when, and of which agent. */
   readonly asked: Map<string, { readonly at: number; readonly member: Member; readonly life: number }>;
@@ -68,6 +70,7 @@ export function createChecks(): Checks {
     rules: new Map(),
     lastTake: undefined,
     lastAckAt: 0,
+    outage: undefined,
     gaps: [],
     asked: new Map(),
     forcedLoss: 0,
@@ -101,6 +104,7 @@ export function acknowledged(world: World, member: Member, branch: Branch, lsn: 
   if (checks.lastAckAt > 0 && world.now - checks.lastAckAt > gapMs)
     checks.gaps.push({ from: checks.lastAckAt, to: world.now });
   checks.lastAckAt = world.now;
+  checks.outage = undefined;
   const rule = ruleOf(world, member);
   const isSync = rule?.mode === 'sync';
   const line = lineOf(world, member, branch, isSync);

@@ -15,6 +15,7 @@ export function heal(world: World): void {
   const { network, store } = world;
   world.say?.('***', 'the faults end');
   world.traps.length = 0;
+  world.checks.outage = undefined;
   network.cut.clear();
   network.cutUntil = -1;
   network.slowUntil = -1;

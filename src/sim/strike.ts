@@ -6,6 +6,7 @@ import { after, inAgent, onHost, thaw } from './clock.ts';
 import { olderCopy } from './copies.ts';
 import { crash, losePower, shutDown } from './instance.ts';
 import { cut, dcsEnd, type Traffic } from './network.ts';
+import { expectService } from './outage.ts';
 import { between, happens, pick } from './random.ts';
 import { holderIn, settingsIn } from './records.ts';
 import type { Fault } from './script.ts';
@@ -29,14 +30,15 @@ export function strike(world: World, fault: Fault, actor: Member | undefined): v
   if (member === undefined) return;
   const { kind, forMs = 0 } = fault;
   world.tally.faults.set(kind, (world.tally.faults.get(kind) ?? 0) + 1);
-  world.struck.push({ at: world.now, kind });
+  world.checks.outage = undefined;
   world.say?.(
     '***',
     `${kind}${fault.member === undefined ? '' : ` ${member.name}`}${forMs > 0 ? ` for ${forMs} ms` : ''}`,
   );
   for (const part of [onAgentOrHost, onNetwork, onStore, onPostgres, byPeople]) {
-    if (part(world, fault, member, forMs)) return;
+    if (part(world, fault, member, forMs)) break;
   }
+  world.struck.push({ at: world.now, until: world.now + forMs, kind });
 }
 
 function target(world: World, fault: Fault, actor: Member | undefined): Member | undefined {
@@ -229,6 +231,7 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
   const { postgres, moods } = member;
   switch (fault.kind) {
     case 'postgres-crash':
+      expectService(world, member);
       crash(world, member, 'it was killed (SIGKILL)');
       return true;
     case 'postgres-stop':

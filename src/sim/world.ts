@@ -298,7 +298,7 @@ export interface World {
   readonly tally: Tally;
   readonly traps: Trap[];
   /** What struck when, for the report. */
-  readonly struck: { readonly at: number; readonly kind: string }[];
+  readonly struck: { readonly at: number; readonly until: number; readonly kind: string }[];
   hash: number;
   nextId: number;
   /** Questions of other members that an agent answers by a request id. */

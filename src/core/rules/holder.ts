@@ -5,7 +5,8 @@ import type { Facts } from '../facts.ts';
 import { likeNamed } from '../names.ts';
 import { wantedNames } from '../sync-standbys.ts';
 import { setDisarmed, setFailsafe } from '../transactions.ts';
-import { configureAlone, startAlone, stoppedCleanly } from './instance.ts';
+import { configureAlone, isReplicaDirectory, mayRelease, startAlone, stoppedCleanly } from './instance.ts';
+import { isOtherData, otherDataRules } from './other-data.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
 import { settlingRules, synchronousRules } from './synchronous.ts';
 import { mayRetake } from './vacancy.ts';
@@ -50,24 +51,7 @@ export const holderRules: readonly Rule[] = [
         ? 'nothing is written until a renewal of the lease is answered'
         : `waiting for the outcome of: ${f.state.ruleTransaction.transaction.name}`,
   },
-  {
-    name: 'data-replaced-stop',
-    condition:
-      'The key is mine, and the instance runs as a replica on another data directory than the one that I had it with',
-    does: 'immediate stop',
-    when: (f) => f.iHold && !f.paused && f.instance === 'replica' && isOtherData(f),
-    goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'immediate' } }),
-    because: () => 'the data directory was replaced: commits may be missing in it',
-  },
-  {
-    name: 'data-replaced',
-    condition: 'The key is mine, and another data directory is here than the one that I had it with',
-    does: 'release',
-    when: (f) => f.iHold && !f.paused && f.instance === 'stopped' && isOtherData(f),
-    goal: (f) => (mayRelease(f) ? { kind: 'release', candidate: undefined, clean: false, abstain: true } : wait),
-    because: (f) =>
-      `the data directory was replaced: commits may be missing in it; to go on with it all the same: pgherd failover --candidate ${f.self} ${f.rule?.mode === 'sync' ? '--allow-data-loss' : '--force'}`,
-  },
+  ...otherDataRules,
   {
     name: 'serve-again',
     condition: 'The key is mine, and the instance runs as a replica though it was primary in this very term',
@@ -319,11 +303,6 @@ export const holderRules: readonly Rule[] = [
   },
 ];
 
-/** The key is mine, and the DCS is there to give it back to: else nothing is gained by letting go of it. */
-function mayRelease(f: Facts): boolean {
-  return f.iHold && f.state.dcs.kind === 'connected';
-}
-
 /** A key of mine that hangs on no lease that I keep. */
 function hasStaleKey(f: Facts): boolean {
   return f.keyOnUnknownLease !== undefined && !f.iHold && f.state.ruleTransaction === undefined;
@@ -354,23 +333,12 @@ function promotionIsHopeless(f: Facts): boolean {
   return (f.state.failures.get('promote')?.count ?? 0) >= 2 && liveCandidates(f).length > 0;
 }
 
-/** Nobody takes the key with data that counts for nothing, but by an operator's force. */
-function isOtherData(f: Facts): boolean {
-  const { durable, takenOn } = f.state;
-  const isForced = takenOn?.term === f.rule?.term && takenOn?.ground === 'forced';
-  return durable.floor !== undefined && !(isForced && isReplicaDirectory(f));
-}
-
 /** It ended by itself: not by a stop of ours, nor by a shutdown of somebody's. Each crash is offered to the others once. */
 function hasCrashed(f: Facts): boolean {
   const instance = f.postgres?.instance;
   if (f.paused || f.state.stoppedByUs || f.state.restart !== undefined) return false;
   if (f.state.downSince === f.state.offeredDownSince) return false;
   return instance?.kind === 'stopped' && instance.exit?.kind === 'crashed';
-}
-
-function isReplicaDirectory(f: Facts): boolean {
-  return f.postgres?.directory.kind === 'present' && f.postgres.directory.standbySignal;
 }
 
 function newMembers(f: Facts): readonly string[] {

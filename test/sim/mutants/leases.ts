@@ -1,6 +1,14 @@
 /** Bugs in what rests on time: leases, the guard, releases, pauses. */
 import type { Mutant } from './mutant.ts';
-import { forgottenSwitchover, frozenRenewal, hangingPromotion, unansweredRelease, unheardPause } from './scenes.ts';
+import {
+  forgottenSwitchover,
+  frozenRenewal,
+  hangingPromotion,
+  slowToRecover,
+  stuckReceivers,
+  unansweredRelease,
+  unheardPause,
+} from './scenes.ts';
 
 const act = 'src/core/act.ts';
 const async = { settings: { synchronousMode: 'off' } } as const;
@@ -222,12 +230,7 @@ export const leaseMutants: readonly Mutant[] = [
       },
     ],
     harm: 'liveness',
-    arena: {
-      settings: { synchronousMode: 'quorum' },
-      members: 3,
-      faults: ['postgres-crash', 'start-fails', 'promote-hangs'],
-    },
-    unseen: 'a bound on how long nothing is acknowledged after each kind of fault',
+    arena: slowToRecover,
   },
   {
     name: 'crash-offered-for-ever',
@@ -240,12 +243,6 @@ export const leaseMutants: readonly Mutant[] = [
       },
     ],
     harm: 'liveness',
-    arena: {
-      settings: { synchronousMode: 'quorum' },
-      members: 3,
-      faults: ['postgres-crash', 'start-fails', 'cut-dcs', 'dcs-restart'],
-    },
-    unseen:
-      'a fault that keeps a sync standby from revoking for ever, while it looks able to; or a bound on how long nothing is acknowledged',
+    arena: stuckReceivers,
   },
 ];

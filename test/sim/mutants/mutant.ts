@@ -67,7 +67,15 @@ export function patched(text: string, edit: Edit): { readonly text: string } | {
 }
 
 const economy = ['needless-failover'];
-const liveness = ['no-recovery', 'no-rest', 'restless', 'switchover-unfinished', 'flood', 'unbounded'];
+const liveness = [
+  'no-recovery',
+  'no-rest',
+  'restless',
+  'switchover-unfinished',
+  'outage-too-long',
+  'flood',
+  'unbounded',
+];
 
 /** What a violation of the simulator is a violation of. */
 export function harmOf(violation: string): Harm {

@@ -52,7 +52,7 @@ export const rejoinMutants: readonly Mutant[] = [
     what: 'A member that was rewound, cloned or given an older copy counts at once, before it is as far again as it was.',
     edits: [
       {
-        file: 'src/core/rules/holder.ts',
+        file: 'src/core/rules/other-data.ts',
         find: 'return durable.floor !== undefined && !(',
         replace: 'return durable.floor === undefined && f.now < 0 && !(',
       },
@@ -101,7 +101,7 @@ export const rejoinMutants: readonly Mutant[] = [
     what: 'A holder whose data directory was replaced by an older copy starts it in place.',
     edits: [
       {
-        file: 'src/core/rules/holder.ts',
+        file: 'src/core/rules/other-data.ts',
         find: 'return durable.floor !== undefined && !(',
         replace: 'return durable.floor === undefined && f.now < 0 && !(',
       },

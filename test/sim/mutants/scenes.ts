@@ -399,3 +399,17 @@ export const slowCatchUp: Arena = scene(
   {},
   2,
 );
+
+/* ---------------------------------------------------------------- outages */
+
+/** The primary's PostgreSQL dies, and would need long to recover. */
+export const slowToRecover: Arena = scene(22_000, [
+  ...everywhere({ kind: 'slow-recovery', atMs: [0, 10], forMs: [5000, 6000] }),
+  { kind: 'postgres-crash', member: '@primary', atMs: [500, 1000] },
+]);
+
+/** The primary's PostgreSQL dies, and no sync standby gets rid of its WAL receiver, so that none can take over. */
+export const stuckReceivers: Arena = scene(24_000, [
+  ...everywhere({ kind: 'receiver-stuck', atMs: [0, 10], forMs: [16_000, 17_000] }),
+  { kind: 'postgres-crash', member: '@primary', atMs: [500, 1000] },
+]);

@@ -170,7 +170,7 @@ export const takingMutants: readonly Mutant[] = [
     what: 'The former holder takes the key again, and serves, although its data is not what it was: the directory was replaced.',
     edits: [
       {
-        file: 'src/core/rules/holder.ts',
+        file: 'src/core/rules/other-data.ts',
         find: 'return durable.floor !== undefined && !(',
         replace: 'return durable.floor === undefined && f.now < 0 && !(',
       },
