@@ -161,7 +161,8 @@ function checkLater(world: World, line: Line, point: WalPoint): void {
 
 /** Asynchronous: only the newest writer may acknowledge anything, and nobody else has the key. */
 function checkAlone(world: World, line: Line): void {
-  const newest = world.checks.lines.at(-1);
+  // One that woke up late, and was excused, is over in a moment.
+  const newest = world.checks.lines.findLast(({ excused }) => !excused);
   const { member } = line;
   const holder = holderIn(world.store.model);
   const isBeside = newest !== line;

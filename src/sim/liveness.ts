@@ -101,7 +101,8 @@ function effectsAtRest(world: World, durationMs: number): number {
   const { ttlMs, heartbeatIntervalMs, failureTimeoutMs } = settingsIn(world.store.model) ?? world.plan.settings;
   const others = world.members.length - 1;
   const perMs = 2 / (ttlMs / 5) + 1 / 2000 + 1 / 1000 + others / heartbeatIntervalMs + 3 / failureTimeoutMs;
-  return 30 + 1.5 * durationMs * perMs;
+  // What was under way when the faults ended comes to its end.
+  return 50 + 1.5 * durationMs * perMs;
 }
 
 /** After a while of rest: nobody was busy, and nobody else leads. */
