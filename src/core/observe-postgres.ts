@@ -98,7 +98,8 @@ export function settleWal(state: State, now: Instant): State {
   if (state.postgres === undefined) return next;
   const adopted = adoptMark(next);
   // Whom this member is counted by is told by a view from after the loss.
-  if (adopted !== next.durable) next = { ...next, durable: adopted, viewNeededSince: now };
+  if (adopted.floor !== next.durable.floor) next = { ...next, viewNeededSince: now };
+  next = remembering(next, adopted);
   next = remembering(next, settlePromotion(next));
   next = remembering(next, settleJoining(factsOf(next, now)));
   next = remembering(next, withOriginTerm(factsOf(next, now)));

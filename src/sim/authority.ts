@@ -1,7 +1,7 @@
 /** What the records in the DCS, and people's words, allow a member to do: takings, promotions, what is done in a pause. */
 import type { Job, Transaction } from '../core/effects.ts';
 import type { Rule } from '../core/model.ts';
-import { namesSet, violated } from './checks.ts';
+import { awakeMs, namesSet, violated } from './checks.ts';
 import { localNow } from './clock.ts';
 import { holderIn, settingsIn, statusIn } from './records.ts';
 import { isWritable, type Member, type World } from './world.ts';
@@ -66,15 +66,18 @@ function noteConsent({ checks, now }: World, { write }: Transaction): void {
 /** An agent began a job on its instance. */
 export function began(world: World, member: Member, job: Job): void {
   const { view } = member.agent.state;
-  // One whose lease ended while its effects waited for the disk is ended by the guard, which was armed before.
-  const isHeld = view?.leader === undefined ? member.host.guard.until !== undefined : view.leader.value === member.name;
-  if (job.kind === 'promote' && !isHeld)
+  // One whose lease ended while its effects waited for the disk, or for it to wake up, is ended by the guard, which was
+  // armed before.
+  const { host, agent } = member;
+  const isJustAwake = world.now < Math.max(host.frozenUntil, agent.frozenUntil) + awakeMs;
+  const isGuarded = host.guard.until !== undefined && (view?.leader === undefined || isJustAwake);
+  if (job.kind === 'promote' && view?.leader?.value !== member.name && !isGuarded)
     violated(
       world,
       'promoted-without-the-key',
       `${member.name} promotes, and ${view?.leader?.value ?? 'nobody'} holds the key`,
     );
-  const { state } = member.agent;
+  const { state } = agent;
   const isAsked =
     state.restart !== undefined ||
     state.switchover !== undefined ||

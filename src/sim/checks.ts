@@ -85,7 +85,7 @@ export function createChecks(): Checks {
 /** A gap in the acknowledgements that is worth a line in the report. */
 const gapMs = 250;
 /** A guard that wakes up with its host needs so long to do its work. */
-const awakeMs = 60;
+export const awakeMs = 60;
 const effectsMax = 60;
 const listMax = 60;
 

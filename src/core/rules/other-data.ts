@@ -30,7 +30,7 @@ export const otherDataRules: readonly Rule[] = [
     does: 'wait',
     when: (f) => holds(f) && f.instance === 'stopped' && isOtherData(f),
     goal: () => wait,
-    because: (f) => `${replaced}; the key is given back when the DCS is there again; then: ${wayOut(f)}`,
+    because: (f) => `${replaced}; the key is given back when the DCS is there again; ${wayOut(f)}`,
   },
 ];
 

@@ -137,7 +137,8 @@ export const leaseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { faults: ['dcs-land-late', 'dcs-land-late', 'dcs-lose-replies', 'host-off', 'switchover'] },
-    unseen: 'not known: no harm was found, and none is argued away',
+    redundant:
+      'a taking compares the rule, the leader key, the configuration and the revocations that it counted: where it lands late nobody has led since it was sent, and what its sender claimed then still holds; its sender promises nothing to anybody meanwhile, counts the lease from its grant, and nobody renews a lease that carries no key, so it is gone after one TTL. Ending it is kept so that the key does not fall to a member that has gone on',
   },
   {
     name: 'released-while-it-runs',

@@ -55,8 +55,6 @@ export interface Mutant {
   readonly fromSeed?: number;
   /** It breaks nothing that another condition does not hold up as well: which one, and why it is kept all the same. */
   readonly redundant?: string;
-  /** The made-up world cannot bring it about (yet): what it would need. */
-  readonly unseen?: string;
 }
 
 /** The text with the change, or a word on why it cannot be made. */

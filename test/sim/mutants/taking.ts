@@ -200,7 +200,6 @@ export const takingMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: unseenMember,
-    unseen: 'a member that joins and catches up while the holder goes on by promises',
   },
   {
     name: 'lag-is-ignored',
