@@ -23,7 +23,8 @@ export function observeJob(state: State, event: Extract<Event, { kind: 'job-fini
   const changed = event.outcome.ok
     ? afterSuccess(next, running, event.status, event.outcome.lsn)
     : afterFailure(next, running.job.kind, event.outcome);
-  return observePostgres(changed, event.status, now);
+  const isCopied = job.kind === 'clone' && event.outcome.ok;
+  return observePostgres(isCopied ? { ...changed, viewNeededSince: now } : changed, event.status, now);
 }
 
 function withOutcome(state: State, kind: RunningKind, outcome: JobOutcome, now: Instant): State['failures'] {

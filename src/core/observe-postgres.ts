@@ -96,7 +96,10 @@ function countStarts(before: State, next: State, now: Instant): State {
 export function settleWal(state: State, now: Instant): State {
   let next = withoutOld(state, now);
   if (state.postgres === undefined) return next;
-  next = remembering(next, adoptMark(next));
+  const adopted = adoptMark(next);
+  // Whom this member is counted by is told by a view from after the loss.
+  if (adopted.floor !== next.durable.floor) next = { ...next, viewNeededSince: now };
+  next = remembering(next, adopted);
   next = remembering(next, settlePromotion(next));
   next = remembering(next, settleJoining(factsOf(next, now)));
   next = remembering(next, withOriginTerm(factsOf(next, now)));
@@ -199,16 +202,28 @@ function streamsFromHolder(facts: Facts, running: RunningInstance, entry: TermEn
   return running.upstream.host === upstream?.host && running.upstream.port === upstream.port;
 }
 
-/** A rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. */
+/**
+ * A rewound or cloned member counts again when it is as far as it was, or as far as the primary was just now. One that
+ * serves is what the others are measured by, however it came to that.
+ */
 function withoutFloor(facts: Facts): Durable {
   const { durable } = facts.state;
   const { position, running, view } = facts;
   if (durable.floor === undefined || position === undefined || running === undefined || durable.rewinding)
     return durable;
   const { floor, ...rest } = durable;
+  if (!running.inRecovery && facts.iHold) return rest;
   if (floor !== 'infinite') return isPastFloor(durable, position, facts.terms) ? rest : durable;
+  // Nobody knows what it has acknowledged, and how far the primary was is known late: it leaves the sync standbys first.
+  if (isCounted(facts)) return durable;
   const primaryLsn = view?.status?.value.lsn;
   const caughtUp =
     running.replicationState === 'streaming' && facts.holder !== undefined && facts.holder !== facts.self;
   return caughtUp && primaryLsn !== undefined && position.lsn >= primaryLsn ? rest : durable;
+}
+
+/** As far as can be told by a view from after the loss. */
+function isCounted({ state, rule, self }: Facts): boolean {
+  if (state.viewAskedAt < state.viewNeededSince) return true;
+  return rule?.mode === 'sync' && rule.syncStandbys.includes(self);
 }

@@ -79,7 +79,7 @@ function divergence(durable: Durable, postgres: PostgresStatus, terms: readonly 
   if (originTerm === undefined || fork === undefined) return undefined;
   const here = `WAL of term ${originTerm} up to ${formatLsn(known.lsn)} is here`;
   // The control file of a stopped instance may be behind its WAL: the timeline that its term made counts too.
-  const own = entryOf(terms, originTerm)?.timeline ?? known.timeline;
+  const own = timelineOf(durable, terms, originTerm) ?? known.timeline;
   const sameTimelineNumber = hasTwin(terms, originTerm, known.timeline) || hasTwin(terms, originTerm, own);
   if (fork.at === undefined) {
     return { because: `${here}, and nothing on record says where it left the cluster's history`, sameTimelineNumber };
@@ -98,7 +98,7 @@ function twin(durable: Durable, postgres: PostgresStatus, terms: readonly TermEn
   if (originTerm === undefined || postgres.instance.kind !== 'stopped' || postgres.directory.kind !== 'present')
     return undefined;
   const { timeline } = postgres.directory.control;
-  const own = entryOf(terms, originTerm)?.timeline ?? timeline;
+  const own = timelineOf(durable, terms, originTerm) ?? timeline;
   if (
     forkOf(terms, originTerm) === undefined ||
     !(hasTwin(terms, originTerm, own) || hasTwin(terms, originTerm, timeline))
@@ -108,6 +108,15 @@ function twin(durable: Durable, postgres: PostgresStatus, terms: readonly TermEn
     because: `WAL of term ${originTerm} is here, on a timeline that another term made too`,
     sameTimelineNumber: true,
   };
+}
+
+/** The timeline that the term made. One that is not on record was begun by a promotion on its parent's. */
+function timelineOf(durable: Durable, terms: readonly TermEntry[], term: number): number | undefined {
+  const { branch } = durable;
+  const recorded = entryOf(terms, term)?.timeline;
+  if (recorded !== undefined || branch?.term !== term || !branch.promoted) return recorded;
+  const parent = entryOf(terms, branch.parent)?.timeline;
+  return parent === undefined ? undefined : parent + 1;
 }
 
 /** Somebody promoted the instance by hand: its newest timeline is none of the cluster's. */

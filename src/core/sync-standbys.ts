@@ -35,10 +35,15 @@ export function wantedSync(f: Facts): SyncSet {
   const syncStandbys = all.toSorted();
   if (syncStandbys.length > 0)
     return { mode: 'sync', syncStandbys, syncCount: Math.min(settings.synchronousNodeCount, syncStandbys.length) };
-  // Strict: commits hang rather than be acknowledged by the primary alone.
-  if (settings.synchronousModeStrict && rule.mode === 'sync')
+  // Strict: commits hang rather than be acknowledged by the primary alone. Who counts for nothing cannot take over either.
+  const isAwaited = (member: string): boolean => f.view?.members.get(member)?.value.unfit !== true;
+  if (settings.synchronousModeStrict && rule.mode === 'sync' && othersIn(f).some(isAwaited))
     return { mode: 'sync', syncStandbys: rule.syncStandbys, syncCount: rule.syncCount };
   return { mode: 'sync', syncStandbys: [], syncCount: 0 };
+}
+
+function othersIn({ rule, self }: Facts): readonly string[] {
+  return rule?.syncStandbys.filter((member) => member !== self) ?? [];
 }
 
 /** `on`: as many as must flush, those that are it already first, then by priority. */

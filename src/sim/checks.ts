@@ -1,11 +1,9 @@
 /** What must hold at every moment. Each check costs some comparisons where something happens; nothing is searched for. */
-import type { Job, Transaction } from '../core/effects.ts';
 import type { Step } from '../core/member.ts';
 import type { Rule } from '../core/model.ts';
-import { localNow } from './clock.ts';
-import { holderIn, ruleIn, settingsIn, statusIn } from './records.ts';
+import { holderIn, ruleIn } from './records.ts';
 import { type Branch, commonLsn, contains, type WalPoint } from './wal.ts';
-import { flushedEnd, isWritable, type Member, type World, writtenEnd } from './world.ts';
+import { flushedEnd, isWritable, type Member, type RunningJob, type World, writtenEnd } from './world.ts';
 
 /** Something that must not happen did. */
 export interface Violation {
@@ -23,6 +21,16 @@ interface Line {
   excused: boolean;
 }
 
+/** The key was taken: on what ground, and what the DCS knew then. */
+export interface Take {
+  readonly name: string;
+  readonly term: number;
+  readonly status: number | undefined;
+  readonly lag: number;
+  /** By an operator's force, in a mode that promises nothing, or with the word that commits may be lost. */
+  readonly isForced: boolean;
+}
+
 /** What the checks remember. */
 export interface Checks {
   readonly violations: Violation[];
@@ -32,10 +40,10 @@ export interface Checks {
   readonly branches: Branch[];
   /** The last rule in which the member was the leader. */
   readonly rules: Map<string, Rule>;
-  lastTake:
-    | { readonly name: string; readonly term: number; readonly status: number | undefined; readonly lag: number }
-    | undefined;
+  lastTake: Take | undefined;
   lastAckAt: number;
+  /** Nobody is served, and somebody should be soon; undefined when nothing is promised. */
+  outage: { readonly since: number } | undefined;
   readonly gaps: { readonly from: number; readonly to: number }[];
   /** Operators who wait for an answer: since when, and of which agent. */
   readonly asked: Map<string, { readonly at: number; readonly member: Member; readonly life: number }>;
@@ -43,8 +51,10 @@ export interface Checks {
   forcedLoss: number;
   /** The member whose lease ended before its time, until it takes the key anew. */
   brokenLease: string | undefined;
-  /** What was on disks that are gone: a standby may have said so before. */
-  readonly lostDisks: { readonly member: Member; readonly end: WalPoint }[];
+  /** For whom an operator said that commits may be lost, and until when a taking may still rest on it. */
+  readonly consents: Map<string, number>;
+  /** When an operator's wish came into the DCS last: it may land long after its asker was told that its fate is unknown. */
+  wishedAt: number;
   /** An operator's force was used: from then on nobody promises that a later primary has everything. */
   isForced: boolean;
 }
@@ -58,11 +68,13 @@ export function createChecks(): Checks {
     rules: new Map(),
     lastTake: undefined,
     lastAckAt: 0,
+    outage: undefined,
     gaps: [],
     asked: new Map(),
     forcedLoss: 0,
     brokenLease: undefined,
-    lostDisks: [],
+    consents: new Map(),
+    wishedAt: 0,
     isForced: false,
   };
 }
@@ -70,7 +82,7 @@ export function createChecks(): Checks {
 /** A gap in the acknowledgements that is worth a line in the report. */
 const gapMs = 250;
 /** A guard that wakes up with its host needs so long to do its work. */
-const awakeMs = 60;
+export const awakeMs = 60;
 const effectsMax = 60;
 const listMax = 60;
 
@@ -89,6 +101,7 @@ export function acknowledged(world: World, member: Member, branch: Branch, lsn: 
   if (checks.lastAckAt > 0 && world.now - checks.lastAckAt > gapMs)
     checks.gaps.push({ from: checks.lastAckAt, to: world.now });
   checks.lastAckAt = world.now;
+  checks.outage = undefined;
   const rule = ruleOf(world, member);
   const isSync = rule?.mode === 'sync';
   const line = lineOf(world, member, branch, isSync);
@@ -145,7 +158,8 @@ function checkLater(world: World, line: Line, point: WalPoint): void {
 
 /** Asynchronous: only the newest writer may acknowledge anything, and nobody else has the key. */
 function checkAlone(world: World, line: Line): void {
-  const newest = world.checks.lines.findLast((one) => !one.excused);
+  // One that woke up late, and was excused, is over in a moment.
+  const newest = world.checks.lines.findLast(({ excused }) => !excused);
   const { member } = line;
   const holder = holderIn(world.store.model);
   const isBeside = newest !== line;
@@ -179,10 +193,11 @@ function isExcused(world: World, member: Member): boolean {
 function checkQuorum(world: World, member: Member, rule: Rule, point: WalPoint): void {
   let have = 0;
   for (const other of world.members) {
-    const { data } = other.postgres;
+    const { data, lostEnd } = other.postgres;
     if (other === member || !rule.syncStandbys.includes(other.name)) continue;
-    const had = world.checks.lostDisks.some((lost) => lost.member === other && contains(lost.end, point));
-    if (had || (data !== undefined && contains(flushedEnd(data), point))) have += 1;
+    const isThere = data !== undefined && contains(flushedEnd(data), point);
+    // Its word may have been on the way while its disk was lost.
+    if (isThere || (lostEnd !== undefined && contains(lostEnd, point))) have += 1;
   }
   if (have < rule.syncCount)
     violated(
@@ -211,7 +226,7 @@ export function opened(world: World, member: Member): void {
   const { data } = member.postgres;
   if (data === undefined || rule?.leader !== member.name) return;
   const take = checks.lastTake;
-  if (take?.term === rule.term && take.name === 'take (forced)') return giveUpLost(world, data.branch);
+  if (take?.term === rule.term && take.isForced) return giveUpLost(world, data.branch);
   if (rule.mode === 'sync') return checkContains(world, member, writtenEnd(data), 'serves');
   checkLoss(world, member, data.branch);
   giveUpLost(world, data.branch);
@@ -273,64 +288,7 @@ export function namesSet(world: World, member: Member): void {
   }
 }
 
-/* ---------------------------------------------------------------- the DCS, jobs, data */
-
-/** A transaction was applied. */
-export function applied(world: World, member: Member, transaction: Transaction): void {
-  const { checks, store } = world;
-  const written = transaction.write.find((write) => write.key === 'rule')?.value;
-  if (written === undefined) return;
-  if (transaction.name.startsWith('take')) {
-    if (checks.brokenLease === written.leader) checks.brokenLease = undefined;
-    const status = statusIn(store.model)?.lsn;
-    const lag = Number(settingsIn(store.model)?.maximumLagOnFailoverBytes ?? 0n);
-    checks.lastTake = {
-      name: transaction.name,
-      term: written.term,
-      status: status === undefined ? undefined : Number(status),
-      lag,
-    };
-    // Who runs without a guard in a pause is not ended by an operator's force elsewhere.
-    if (transaction.name === 'take (forced)') {
-      checks.isForced = true;
-      for (const line of checks.lines) line.excused = true;
-    }
-  }
-  checks.rules.set(written.leader, written);
-  const leader = written.leader === member.name ? member : world.members.find((one) => one.name === written.leader);
-  if (leader !== undefined) namesSet(world, leader);
-}
-
-/** An agent began a job on its instance. */
-export function began(world: World, member: Member, job: Job): void {
-  const { view } = member.agent.state;
-  // One whose lease ended (or whose DCS went back) while its effects waited for the disk is ended by the guard, which was
-  // armed before.
-  const isGone = view?.leader === undefined || world.store.wasRestored;
-  const isHeld = isGone ? member.host.guard.until !== undefined : view?.leader?.value === member.name;
-  if (job.kind === 'promote' && !isHeld)
-    violated(
-      world,
-      'promoted-without-the-key',
-      `${member.name} promotes, and ${view?.leader?.value ?? 'nobody'} holds the key`,
-    );
-  const { state } = member.agent;
-  const isAsked =
-    state.restart !== undefined ||
-    state.switchover !== undefined ||
-    state.shutdown !== undefined ||
-    state.reinit !== undefined;
-  const isHolder = holderIn(world.store.model) === member.name && view?.leader?.value === member.name;
-  // Only a record that was answered switches the guard off, and nobody writes one to a DCS that is not believed.
-  const { disarmed, storeId, maxTerm } = state.durable;
-  const isBelieved = view?.storeId === storeId && (view?.rule?.value.term ?? 0) >= maxTerm;
-  // Nor does a pause that came when no agent was there to record it hold a deadline up.
-  const { until } = member.host.guard;
-  const isDue = !disarmed && until !== undefined && localNow(world, member) >= until;
-  const isLeftAlone = (disarmed || isBelieved) && !isAsked && !isDue;
-  if (job.kind === 'stop' && view?.config?.value.pause === true && isHolder && isWritable(member) && isLeftAlone)
-    violated(world, 'paused-cluster-touched', `${member.name} stops its primary in a pause: ${state.lastRule.name}`);
-}
+/* ---------------------------------------------------------------- data */
 
 /** A data directory is about to be replaced: somebody else has what was promised. */
 export function dropped(world: World, member: Member, how: string): void {
@@ -349,6 +307,12 @@ export function dropped(world: World, member: Member, how: string): void {
         `the directory of ${member.name} was ${how}; only it had ${branch.ackedSync} of ${branch.writer}`,
       );
   }
+}
+
+/** A job was not completed, and what was there before it is not gone. */
+export function unfinished(world: World, { name, postgres }: Member, { job, hadData }: RunningJob): void {
+  if (hadData && postgres.data === undefined)
+    violated(world, 'directory-destroyed', `${name} has no data directory any more, and ${job.kind} is not complete`);
 }
 
 /** A postmaster starts. */

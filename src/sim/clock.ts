@@ -40,6 +40,11 @@ export function isFrozen(world: World, member: Member): boolean {
   return world.now < member.host.frozenUntil || world.now < member.agent.frozenUntil;
 }
 
+/** Its host gets no time, and what comes to it meanwhile is lost instead of waiting. */
+export function isDeaf(world: World, { host }: Member): boolean {
+  return host.isDeaf && world.now < host.frozenUntil;
+}
+
 /** What waited goes on, in no particular order within some milliseconds. */
 export function thaw(world: World, member: Member): void {
   const waiting = member.host.deferred.splice(0);

@@ -3,11 +3,11 @@
 import type { JobOutcome } from '../core/events.ts';
 import { dropped, foreignWal } from './checks.ts';
 import { onHost } from './clock.ts';
-import { newMark } from './instance.ts';
+import { initdbEnd, newMark } from './instance.ts';
 import { reaches } from './network.ts';
-import { between } from './random.ts';
+import { between, happens } from './random.ts';
 import { isHung } from './streaming.ts';
-import { branchAt, commonByNumbers, commonLsn } from './wal.ts';
+import { branchAt, commonByNumbers, commonLsn, lastCheckpoint } from './wal.ts';
 import { type Data, type Member, memberNamed, type RunningJob, type World } from './world.ts';
 
 const ok: JobOutcome = { ok: true };
@@ -44,6 +44,8 @@ export function rewindTo(world: World, member: Member, running: RunningJob, name
       return running.done(ok);
     }
     if (world.now < member.moods.diskFull) return running.done(failed('no space left on device', true));
+    // It looks for the blocks to copy in WAL that an interrupted rewind has half replaced (its manual: take a new copy).
+    if (mine.torn && happens(random, 0.5)) return running.done(failed('could not find previous WAL record', true));
     running.touched = true;
     onHost(world, member, between(random, 50, 1500) * slow, () => {
       if (!running.cancelled) finishRewind(world, member, running, mine, name);
@@ -74,10 +76,27 @@ function finishRewind(world: World, member: Member, running: RunningJob, mine: D
     standbySignal: true,
     control: 'in archive recovery',
     consistentFrom: flushed,
-    torn: false,
+    torn: mine.torn,
   };
   postgres.slots.clear();
   running.done(ok);
+}
+
+/** What is left when somebody puts an older copy of the data in its place: of the same kind, and `bytes` behind. */
+export function olderCopy(member: Member, data: Data, bytes: number): Data {
+  const end = Math.max(data.flushed - Math.floor(bytes), initdbEnd);
+  const branch = branchAt(data.branch, end);
+  return {
+    ...data,
+    mark: newMark(member),
+    branch,
+    written: end,
+    flushed: end,
+    checkpoint: lastCheckpoint({ branch, lsn: end }),
+    control: data.standbySignal ? 'in archive recovery' : 'in production',
+    consistentFrom: 0,
+    torn: false,
+  };
 }
 
 /** The old directory stays until the copy is complete; an interrupted copy leaves nothing. */

@@ -77,6 +77,7 @@ function freshHost(member: MemberPlan): Host {
     offsetMs: member.clockOffsetMs,
     wallMs: member.wallOffsetMs ?? 0,
     frozenUntil: -1,
+    isDeaf: false,
     deferred: [],
     guard: { until: undefined, version: 0 },
   };
@@ -105,6 +106,7 @@ function freshAgent(plan: Plan, member: MemberPlan): Agent {
 function freshInstance(): Instance {
   return {
     data: undefined,
+    lostEnd: undefined,
     process: 'none',
     incarnation: 0,
     serving: 0,

@@ -12,20 +12,22 @@ import { type Conf, type Data, freshId, isWritable, type Member, type World, wri
 
 const checkpointBytes = 120;
 const recoveryEndBytes = 40;
+/** Where initdb leaves the end of the log. */
+export const initdbEnd = 16_777_336;
 /** How long a postmaster that was killed takes to take its children with it. */
 const killMs = [3, 30] as const;
 
 /** A data directory as initdb leaves it. */
 export function initdb(world: World, member: Member): Data {
   const branch = newBranch(freshId(world), `${member.name} initdb`, 1, undefined);
-  branch.checkpoints.push(16_777_216);
+  branch.checkpoints.push(initdbEnd - checkpointBytes);
   return {
     systemId: String(7_000_000 + freshId(world)),
     mark: newMark(member),
     branch,
-    written: 16_777_336,
-    flushed: 16_777_336,
-    checkpoint: { lsn: 16_777_216, timeline: 1 },
+    written: initdbEnd,
+    flushed: initdbEnd,
+    checkpoint: { lsn: initdbEnd - checkpointBytes, timeline: 1 },
     standbySignal: false,
     control: 'shut down',
     consistentFrom: 0,

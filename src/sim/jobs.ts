@@ -3,7 +3,8 @@
 import type { Job } from '../core/effects.ts';
 import type { JobOutcome } from '../core/events.ts';
 import { lsn } from '../core/lsn.ts';
-import { began, dropped } from './checks.ts';
+import { began } from './authority.ts';
+import { dropped, unfinished } from './checks.ts';
 import { inAgent, onHost } from './clock.ts';
 import { cloneFrom, rewindTo } from './copies.ts';
 import { checkpoint, initdb, kill, promote, reloadConf, shutDown, startPostmaster, writeConf } from './instance.ts';
@@ -34,11 +35,13 @@ export function beginJob(world: World, member: Member, id: number, job: Job): vo
     job,
     cancelled: false,
     touched: false,
+    hadData: postgres.data !== undefined,
     done: (outcome) => {
       if (isOver) return;
       isOver = true;
       if (postgres.job === running) postgres.job = undefined;
       if (!outcome.ok) world.say?.(member.name, `job ${job.kind} failed: ${outcome.error}`);
+      if (!outcome.ok) unfinished(world, member, running);
       inAgent(world, member, life, () =>
         world.hooks.tell(member, {
           kind: 'job-finished',

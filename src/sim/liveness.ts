@@ -15,6 +15,7 @@ export function heal(world: World): void {
   const { network, store } = world;
   world.say?.('***', 'the faults end');
   world.traps.length = 0;
+  world.checks.outage = undefined;
   network.cut.clear();
   network.cutUntil = -1;
   network.slowUntil = -1;
@@ -100,7 +101,8 @@ function effectsAtRest(world: World, durationMs: number): number {
   const { ttlMs, heartbeatIntervalMs, failureTimeoutMs } = settingsIn(world.store.model) ?? world.plan.settings;
   const others = world.members.length - 1;
   const perMs = 2 / (ttlMs / 5) + 1 / 2000 + 1 / 1000 + others / heartbeatIntervalMs + 3 / failureTimeoutMs;
-  return 30 + 1.5 * durationMs * perMs;
+  // What was under way when the faults ended comes to its end.
+  return 50 + 1.5 * durationMs * perMs;
 }
 
 /** After a while of rest: nobody was busy, and nobody else leads. */
@@ -118,7 +120,8 @@ export function checkRest(world: World, durationMs: number, leader: string | und
   }
   const bad = unhealthy(world);
   if (bad !== undefined) violated(world, 'no-rest', bad);
-  else if (holderIn(world.store.model) !== leader) violated(world, 'no-rest', 'the leader changed at rest');
+  else if (holderIn(world.store.model) !== leader && world.checks.wishedAt < world.now - durationMs)
+    violated(world, 'no-rest', 'the leader changed at rest');
 }
 
 /** Nothing in the script was a reason to move the primary. */

@@ -3,7 +3,7 @@ import type { Effect } from '../core/effects.ts';
 import { heartbeatOf } from '../core/heartbeat.ts';
 import type { Endpoint } from '../core/model.ts';
 import type { Heartbeat } from '../core/signs.ts';
-import { after, inAgent, localNow, onHost } from './clock.ts';
+import { after, inAgent, isDeaf, localNow, onHost } from './clock.ts';
 import { hopMs, passes, reaches } from './network.ts';
 import { between } from './random.ts';
 import { flushMs, isHung, sendAll } from './streaming.ts';
@@ -16,7 +16,9 @@ const gateLimitMs = 5000;
 function toAgent(world: World, from: Member, to: Member, arrive: () => void): void {
   if (!from.host.up || !passes(world, 'agents', from.name, to.name)) return;
   const { life } = to.agent;
-  after(world, hopMs(world), () => inAgent(world, to, life, arrive));
+  after(world, hopMs(world), () => {
+    if (!isDeaf(world, to)) inAgent(world, to, life, arrive);
+  });
 }
 
 /** The effect `heartbeat`. The answer tells as much of the other one. */
@@ -71,9 +73,11 @@ export function probe(world: World, member: Member, endpoint: Endpoint, timeoutM
     other !== undefined && reaches(world, 'postgres', member, other) && other.postgres.process === 'none';
   const tookMs = isThere || isRefused ? 2 * hopMs(world) + 1 : timeoutMs;
   after(world, tookMs, () =>
-    inAgent(world, member, life, () =>
-      world.hooks.tell(member, { kind: 'probed', member: endpoint.member, askedAt, answered: isThere }),
-    ),
+    inAgent(world, member, life, () => {
+      // Of an agent that slept meanwhile the timer is over first, whatever has come.
+      const answered = isThere && localNow(world, member) < askedAt + timeoutMs;
+      world.hooks.tell(member, { kind: 'probed', member: endpoint.member, askedAt, answered });
+    }),
   );
 }
 

@@ -15,8 +15,8 @@ import {
   revokeLease,
   transact as transactIn,
 } from '../dcs/memory/model.ts';
-import { applied } from './checks.ts';
-import { after, inAgent, localNow } from './clock.ts';
+import { applied } from './authority.ts';
+import { after, inAgent, isDeaf, localNow } from './clock.ts';
 import { checkKept, sharedTexts } from './kept.ts';
 import { dcsEnd, hopMs, passes } from './network.ts';
 import { viewFor } from './next-release.ts';
@@ -344,9 +344,10 @@ export function beat(world: World, member: Member, term: number): void {
     for (const other of world.members) {
       if (other === member || !other.agent.alive || other.watch.lost || !canWatch(world, other)) continue;
       const { life } = other.agent;
-      after(world, hopMs(world), () =>
-        inAgent(world, other, life, () => world.hooks.tell(other, { kind: 'alive', member: member.name, term })),
-      );
+      after(world, hopMs(world), () => {
+        if (isDeaf(world, other)) return;
+        inAgent(world, other, life, () => world.hooks.tell(other, { kind: 'alive', member: member.name, term }));
+      });
     }
   });
 }

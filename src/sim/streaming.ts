@@ -19,6 +19,8 @@ const connectTimeoutMs = 2000;
 /** wal_sender_timeout, wal_receiver_timeout. */
 const silenceMs = 5000;
 const statusIntervalMs = 1000;
+/** A sender sends no more at once (MAX_SEND_SIZE, src/backend/replication/walsender.c). */
+const messageBytes = 131_072;
 
 /** The replica asks for a stream, if it follows somebody, has read all WAL that it has, and does not stream yet. */
 export function connect(world: World, replica: Member): void {
@@ -132,8 +134,9 @@ function send(world: World, source: Member, sender: Sender): void {
   if (data === undefined || sender.inFlight || !sender.alive || isHung(world, source)) return;
   const { branch, flushed } = data;
   if (flushed < sender.sent || (flushed === sender.sent && sender.sentBranch === branch)) return;
+  const upTo = Math.min(flushed, sender.sent + messageBytes);
   sender.inFlight = true;
-  sender.sent = flushed;
+  sender.sent = upTo;
   sender.sentBranch = branch;
   const { standby } = sender;
   const go = (): void => {
@@ -143,7 +146,7 @@ function send(world: World, source: Member, sender: Sender): void {
     }
     onHost(world, standby, hopMs(world), () => {
       sender.inFlight = false;
-      receive(world, sender, branch, flushed);
+      receive(world, sender, branch, upTo);
       onHost(world, source, 0, () => sender.alive && send(world, source, sender));
     });
   };

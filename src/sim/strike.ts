@@ -3,8 +3,10 @@ import type { OperatorRequest } from '../core/events.ts';
 import { transact as transactIn } from '../dcs/memory/model.ts';
 import { killAgent, startAgent } from './agent.ts';
 import { after, inAgent, onHost, thaw } from './clock.ts';
+import { olderCopy } from './copies.ts';
 import { crash, losePower, shutDown } from './instance.ts';
 import { cut, dcsEnd, type Traffic } from './network.ts';
+import { expectService } from './outage.ts';
 import { between, happens, pick } from './random.ts';
 import { holderIn, settingsIn } from './records.ts';
 import { writtenSettings } from './releases.ts';
@@ -29,14 +31,17 @@ export function strike(world: World, fault: Fault, actor: Member | undefined): v
   if (member === undefined) return;
   const { kind, forMs = 0 } = fault;
   world.tally.faults.set(kind, (world.tally.faults.get(kind) ?? 0) + 1);
-  if (kind !== 'wall-jump') world.struck.push({ at: world.now, kind });
+  // A wall clock that jumps is nobody's trouble.
+  const isTrouble = kind !== 'wall-jump';
+  if (isTrouble) world.checks.outage = undefined;
   world.say?.(
     '***',
     `${kind}${fault.member === undefined ? '' : ` ${member.name}`}${forMs > 0 ? ` for ${forMs} ms` : ''}`,
   );
   for (const part of [onAgentOrHost, onNetwork, onStore, onPostgres, byPeople]) {
-    if (part(world, fault, member, forMs)) return;
+    if (part(world, fault, member, forMs)) break;
   }
+  if (isTrouble) world.struck.push({ at: world.now, until: world.now + forMs, kind });
 }
 
 function target(world: World, fault: Fault, actor: Member | undefined): Member | undefined {
@@ -86,6 +91,7 @@ function onAgentOrHost(world: World, fault: Fault, member: Member, forMs: number
       return true;
     case 'host-freeze':
       host.frozenUntil = Math.max(host.frozenUntil, world.now + forMs);
+      host.isDeaf = (fault.value ?? 0) >= 0.5;
       after(world, forMs, () => thaw(world, member));
       return true;
     case 'host-off':
@@ -236,6 +242,7 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
   const { postgres, moods } = member;
   switch (fault.kind) {
     case 'postgres-crash':
+      expectService(world, member);
       crash(world, member, 'it was killed (SIGKILL)');
       return true;
     case 'postgres-stop':
@@ -243,9 +250,18 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
       return true;
     case 'disk-lost':
       crash(world, member, 'its disk is gone');
-      if (postgres.data !== undefined) world.checks.lostDisks.push({ member, end: flushedEnd(postgres.data) });
-      postgres.data = undefined;
+      loseData(member);
       return true;
+    case 'directory-replaced': {
+      const { data } = postgres;
+      // Nobody does it while something is done there.
+      if (data === undefined || postgres.job !== undefined) return true;
+      crash(world, member, 'somebody ended it, and put an older copy of the data in its place');
+      loseData(member);
+      postgres.data = olderCopy(member, data, fault.value ?? 0);
+      postgres.slots.clear();
+      return true;
+    }
     default:
       break;
   }
@@ -256,6 +272,13 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
     onHost(world, member, 50, () => crash(world, member, 'no space left on device'));
   if (mood === 'hung') after(world, forMs + 0.1, () => wakeUp(world, member));
   return true;
+}
+
+/** The data is gone; commits that rested on it were acknowledged all the same. */
+function loseData({ postgres }: Member): void {
+  if (postgres.data !== undefined) postgres.lostEnd = flushedEnd(postgres.data);
+  postgres.data = undefined;
+  if (postgres.job !== undefined) postgres.job.hadData = false;
 }
 
 /** An instance that got no time for a while goes on. */

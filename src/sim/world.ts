@@ -54,6 +54,8 @@ export interface Host {
   /** How far its wall clock is off. */
   wallMs: number;
   frozenUntil: number;
+  /** While it is frozen signs of life that come to it are lost (a virtual machine is moved), or wait (it is short of time). */
+  isDeaf: boolean;
   /** What came while it was frozen. */
   readonly deferred: (() => void)[];
   guard: GuardState;
@@ -156,6 +158,8 @@ export interface Waiter {
 /** An instance, whether it runs or not. */
 export interface Instance {
   data: Data | undefined;
+  /** How far the log went in the directory that a fault took away last. */
+  lostEnd: WalPoint | undefined;
   process: 'none' | 'starting' | 'running' | 'stopping';
   /** Counts postmasters. */
   incarnation: number;
@@ -193,6 +197,8 @@ export interface RunningJob {
   cancelled: boolean;
   /** Of a rewind: files were changed. */
   touched: boolean;
+  /** There was a data directory when it began; no fault has taken it away since. */
+  hadData: boolean;
   /** Tells the agent, once. */
   readonly done: (outcome: JobOutcome) => void;
 }
@@ -302,7 +308,7 @@ export interface World {
   readonly tally: Tally;
   readonly traps: Trap[];
   /** What struck when, for the report. */
-  readonly struck: { readonly at: number; readonly kind: string }[];
+  readonly struck: { readonly at: number; readonly until: number; readonly kind: string }[];
   hash: number;
   nextId: number;
   /** Questions of other members that an agent answers by a request id. */

@@ -220,6 +220,41 @@ test('two histories with the same timeline number: pg_rewind could not tell them
   );
 });
 
+test('the same of a term that never came on record: the control file of a stopped standby still names the timeline before', () => {
+  check(
+    property(anyCase, constantFrom('shut down in recovery', 'in archive recovery'), (one, state) => {
+      const { origin } = one.truth;
+      // Two promotions went out from `origin`: mine, and one on record by a member that did not know what its WAL was.
+      const mine = origin.term + 1;
+      const other: TermEntry = {
+        term: origin.term + 2,
+        timeline: origin.timeline + 1,
+        member: 'another',
+        switchLsn: lsn(origin.switchLsn + 100n),
+        reason: '',
+        at: '',
+      };
+      const input = memberAt({ ...one, known: 'crashed, and remembered' }, lsn(other.switchLsn + 40n));
+      assert.ok(input.postgres.directory.kind === 'present');
+      const { directory } = input.postgres;
+      const path = rejoinPath({
+        ...input,
+        terms: [origin, other],
+        durable: {
+          ...input.durable,
+          originTerm: mine,
+          branch: { term: mine, parent: origin.term, promoted: true },
+        },
+        postgres: {
+          instance: { kind: 'stopped' },
+          directory: { ...directory, standbySignal: true, control: { ...directory.control, state } },
+        },
+      });
+      assert.equal(path.kind, one.settings.cloneWhenDiverged ? 'clone' : 'stuck');
+    }),
+  );
+});
+
 test('a member that does not know where its WAL ends, or of which term it is, looks before it is changed', () => {
   check(
     property(anyCase, constantFrom('starting', 'silent'), (one, kind) => {

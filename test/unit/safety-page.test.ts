@@ -19,7 +19,16 @@ test('the scenarios, tests and files that the argument names exist', () => {
 
 test('the rules that the argument names are in the table', () => {
   const names = new Set(rules.map(({ name }) => name));
-  const claimed = ['awaiting-rule', 'settle-rule', 'sync-loosen', 'configure-primary', 'sync-tighten', 'sync-record'];
+  const claimed = [
+    'awaiting-rule',
+    'settle-rule',
+    'sync-loosen',
+    'configure-primary',
+    'sync-tighten',
+    'sync-record',
+    'data-replaced',
+    'data-replaced-stop',
+  ];
   for (const name of claimed) {
     assert.ok(quoted.includes(name), `${name} is argued with`);
     assert.ok(names.has(name), `${name} is a rule`);

@@ -5,7 +5,8 @@ import type { Facts } from '../facts.ts';
 import { likeNamed } from '../names.ts';
 import { wantedNames } from '../sync-standbys.ts';
 import { setDisarmed, setFailsafe } from '../transactions.ts';
-import { configureAlone, startAlone, stoppedCleanly } from './instance.ts';
+import { configureAlone, isReplicaDirectory, mayRelease, startAlone, stoppedCleanly } from './instance.ts';
+import { isOtherData, otherDataRules } from './other-data.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
 import { settlingRules, synchronousRules } from './synchronous.ts';
 import { mayRetake } from './vacancy.ts';
@@ -50,6 +51,7 @@ export const holderRules: readonly Rule[] = [
         ? 'nothing is written until a renewal of the lease is answered'
         : `waiting for the outcome of: ${f.state.ruleTransaction.transaction.name}`,
   },
+  ...otherDataRules,
   {
     name: 'serve-again',
     condition: 'The key is mine, and the instance runs as a replica though it was primary in this very term',
@@ -57,6 +59,7 @@ export const holderRules: readonly Rule[] = [
     when: (f) =>
       f.iHold &&
       f.instance === 'replica' &&
+      !isOtherData(f) &&
       f.terms.some((entry) => entry.term === f.rule?.term && entry.member === f.self),
     goal: () => ({ kind: 'take', ground: 'retake' }),
     because: (f) =>
@@ -111,6 +114,7 @@ export const holderRules: readonly Rule[] = [
       f.instance === 'replica' &&
       f.running?.synchronousStandbyNames === wantedNames(f) &&
       mayTry(f, 'promote') &&
+      !isOtherData(f) &&
       !promotionIsHopeless(f),
     goal: () => ({ kind: 'job', job: { kind: 'promote' } }),
     because: (f) => `term ${f.rule?.term ?? '?'} is mine${attemptText(f, 'promote')}`,
@@ -299,11 +303,6 @@ export const holderRules: readonly Rule[] = [
   },
 ];
 
-/** The key is mine, and the DCS is there to give it back to: else nothing is gained by letting go of it. */
-function mayRelease(f: Facts): boolean {
-  return f.iHold && f.state.dcs.kind === 'connected';
-}
-
 /** A key of mine that hangs on no lease that I keep. */
 function hasStaleKey(f: Facts): boolean {
   return f.keyOnUnknownLease !== undefined && !f.iHold && f.state.ruleTransaction === undefined;
@@ -340,10 +339,6 @@ function hasCrashed(f: Facts): boolean {
   if (f.paused || f.state.stoppedByUs || f.state.restart !== undefined) return false;
   if (f.state.downSince === f.state.offeredDownSince) return false;
   return instance?.kind === 'stopped' && instance.exit?.kind === 'crashed';
-}
-
-function isReplicaDirectory(f: Facts): boolean {
-  return f.postgres?.directory.kind === 'present' && f.postgres.directory.standbySignal;
 }
 
 function newMembers(f: Facts): readonly string[] {

@@ -101,6 +101,14 @@ export class Postgres {
     return true;
   }
 
+  /** Somebody has stopped it, and put an older copy in the place of its data. */
+  putOlderCopy(bytes: bigint): void {
+    this.stop(false);
+    if (this.data === undefined) return;
+    const end = this.data.end - bytes;
+    this.data = { ...this.data, mark: `${this.name}-dir-${++this.#marks}`, end, checkpoint: end - checkpointBytes };
+  }
+
   rewind(source: Postgres): boolean {
     if (!source.isPrimary || source.data === undefined || this.data === undefined) return false;
     this.data = {

@@ -114,6 +114,10 @@ export function scenario(): { run: (line: string) => string; world: World } {
       return '';
     },
     'lose-directory': (names) => each(names, (one) => world.disturb(one, (postgres) => (postgres.data = undefined))),
+    'replace-directory': ([name, bytes]) => {
+      world.disturb(member(name), (postgres) => postgres.putOlderCopy(BigInt(bytes ?? 0)));
+      return '';
+    },
     'foreign-directory': (names) => each(names, (one) => one.postgres.initdb('9999')),
     'standby-directory': (names) =>
       each(names, (one) => {

@@ -1,6 +1,14 @@
 /** Bugs in what rests on time: leases, the guard, releases, pauses. */
 import type { Mutant } from './mutant.ts';
-import { forgottenSwitchover, frozenRenewal, hangingPromotion, unansweredRelease, unheardPause } from './scenes.ts';
+import {
+  forgottenSwitchover,
+  frozenRenewal,
+  hangingPromotion,
+  slowToRecover,
+  stuckReceivers,
+  unansweredRelease,
+  unheardPause,
+} from './scenes.ts';
 
 const act = 'src/core/act.ts';
 const async = { settings: { synchronousMode: 'off' } } as const;
@@ -129,7 +137,8 @@ export const leaseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { faults: ['dcs-land-late', 'dcs-land-late', 'dcs-lose-replies', 'host-off', 'switchover'] },
-    unseen: 'not known: no harm was found, and none is argued away',
+    redundant:
+      'a taking compares the rule, the leader key, the configuration and the revocations that it counted: where it lands late nobody has led since it was sent, and what its sender claimed then still holds; its sender promises nothing to anybody meanwhile, counts the lease from its grant, and nobody renews a lease that carries no key, so it is gone after one TTL. Ending it is kept so that the key does not fall to a member that has gone on',
   },
   {
     name: 'released-while-it-runs',
@@ -169,8 +178,6 @@ export const leaseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: unheardPause,
-    unseen:
-      'that a lease which runs out in a pause is a violation only where the guard is off by the record: it is one everywhere',
   },
   {
     name: 'unguarded-primary-replaced',
@@ -224,12 +231,7 @@ export const leaseMutants: readonly Mutant[] = [
       },
     ],
     harm: 'liveness',
-    arena: {
-      settings: { synchronousMode: 'quorum' },
-      members: 3,
-      faults: ['postgres-crash', 'start-fails', 'promote-hangs'],
-    },
-    unseen: 'a bound on how long nothing is acknowledged after each kind of fault',
+    arena: slowToRecover,
   },
   {
     name: 'crash-offered-for-ever',
@@ -242,12 +244,6 @@ export const leaseMutants: readonly Mutant[] = [
       },
     ],
     harm: 'liveness',
-    arena: {
-      settings: { synchronousMode: 'quorum' },
-      members: 3,
-      faults: ['postgres-crash', 'start-fails', 'cut-dcs', 'dcs-restart'],
-    },
-    unseen:
-      'a fault that keeps a sync standby from revoking for ever, while it looks able to; or a bound on how long nothing is acknowledged',
+    arena: stuckReceivers,
   },
 ];

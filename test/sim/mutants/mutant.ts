@@ -57,8 +57,6 @@ export interface Mutant {
   readonly fromSeed?: number;
   /** It breaks nothing that another condition does not hold up as well: which one, and why it is kept all the same. */
   readonly redundant?: string;
-  /** The made-up world cannot bring it about (yet): what it would need. */
-  readonly unseen?: string;
 }
 
 /** The text with the change, or a word on why it cannot be made. */
@@ -69,7 +67,15 @@ export function patched(text: string, edit: Edit): { readonly text: string } | {
 }
 
 const economy = ['needless-failover'];
-const liveness = ['no-recovery', 'no-rest', 'restless', 'switchover-unfinished', 'flood', 'unbounded'];
+const liveness = [
+  'no-recovery',
+  'no-rest',
+  'restless',
+  'switchover-unfinished',
+  'outage-too-long',
+  'flood',
+  'unbounded',
+];
 
 /** What a violation of the simulator is a violation of. */
 export function harmOf(violation: string): Harm {

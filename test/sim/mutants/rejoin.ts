@@ -1,6 +1,6 @@
 /** Bugs in what WAL is compared by, and in the way back to a cluster. */
 import type { Mutant } from './mutant.ts';
-import { deposed, longTail, twins } from './scenes.ts';
+import { deposed, olderStandby, slowCatchUp, strayTail, twins, unrecordedTwin } from './scenes.ts';
 
 const rejoin = 'src/core/rejoin.ts';
 const copies = 'src/sim/copies.ts';
@@ -19,9 +19,7 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: longTail,
-    unseen:
-      'a member with unknown WAL of a term that is over among those that are counted: a first holder cut off, five members and k = 2',
+    arena: strayTail,
   },
   {
     name: 'position-by-timeline',
@@ -34,8 +32,7 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: twins,
-    unseen: 'two terms with the same timeline number among the revocations of one election',
+    arena: strayTail,
   },
   {
     name: 'same-timeline-rewound',
@@ -52,8 +49,13 @@ export const rejoinMutants: readonly Mutant[] = [
   },
   {
     name: 'no-floor',
-    what: 'A member that was rewound or cloned counts at once, before it is as far again as it was.',
+    what: 'A member that was rewound, cloned or given an older copy counts at once, before it is as far again as it was.',
     edits: [
+      {
+        file: 'src/core/rules/other-data.ts',
+        find: 'return durable.floor !== undefined && !(',
+        replace: 'return durable.floor === undefined && f.now < 0 && !(',
+      },
       {
         file: 'src/core/position.ts',
         find: 'if (floor === undefined) return true;',
@@ -66,14 +68,20 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: { ...quorum, faults: ['disk-lost', 'disk-lost', 'reinit', 'host-off', 'cut-all'] },
-    unseen:
-      'copies that end before what their member had acknowledged: a rewind to before the fork, a source that is behind',
+    arena: olderStandby,
+  },
+  {
+    name: 'floor-falls-among-the-sync-standbys',
+    what: 'The floor falls when the member is as far as the primary was by its last word, which is older than what the member may have acknowledged.',
+    edits: [{ file: 'src/core/observe-postgres.ts', find: 'if (isCounted(facts)) return durable;', replace: '' }],
+    harm: 'safety',
+    arena: slowCatchUp,
   },
   {
     name: 'floor-falls-at-once',
     what: 'The floor falls as soon as the member streams, however far it is.',
     edits: [
+      { file: 'src/core/observe-postgres.ts', find: 'if (isCounted(facts)) return durable;', replace: '' },
       {
         file: 'src/core/observe-postgres.ts',
         find: 'return caughtUp && primaryLsn !== undefined && position.lsn >= primaryLsn ? rest : durable;',
@@ -86,8 +94,20 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: { ...quorum, faults: ['disk-lost', 'disk-lost', 'reinit', 'host-off', 'cut-all'] },
-    unseen: 'as for no-floor',
+    arena: slowCatchUp,
+  },
+  {
+    name: 'other-data-served',
+    what: 'A holder whose data directory was replaced by an older copy starts it in place.',
+    edits: [
+      {
+        file: 'src/core/rules/other-data.ts',
+        find: 'return durable.floor !== undefined && !(',
+        replace: 'return durable.floor === undefined && f.now < 0 && !(',
+      },
+    ],
+    harm: 'safety',
+    arena: { faults: ['directory-replaced', 'directory-replaced', 'directory-replaced'] },
   },
   {
     name: 'former-primary-started-writable',
@@ -127,9 +147,7 @@ export const rejoinMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: twins,
-    unseen:
-      'a running replica of a deposed term that connects between a promotion on a timeline of the same number and the record of it',
+    arena: unrecordedTwin,
   },
   {
     name: 'half-rewound-directory-used',
@@ -143,7 +161,6 @@ export const rejoinMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: deposed,
-    unseen: 'pg_rewind refusing, or spoiling, a directory that an interrupted one has left: the made-up one mends it',
   },
   {
     name: 'clone-replaces-too-early',
@@ -158,6 +175,5 @@ export const rejoinMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { ...quorum, faults: ['reinit', 'reinit', 'disk-lost', 'host-off', 'cut-all'] },
-    unseen: 'that a directory which is gone while its copy is not complete is a violation',
   },
 ];

@@ -102,6 +102,21 @@ export const shortSleep: Arena = scene(8000, [
   { kind: 'dcs-land-late', after: 'revoke', delayMs: 12, atMs: [0, 10], forMs: [60, 200], value: [0.8, 1] },
 ]);
 
+/** One replica lags and is out of S; the only sync standby is lost with the primary; somebody asks for the one that is left. */
+export const onlyTheLaggard: Arena = scene(20_000, [
+  unlink('cut-postgres', [0, 50], [5000, 6000]),
+  { kind: 'host-off', member: '@replica', atMs: [1500, 1600], forMs: [9000, 10_000] },
+  { kind: 'host-off', member: '@primary', atMs: [1700, 1800], forMs: [9000, 10_000] },
+  ...everywhere({ kind: 'failover', atMs: [3000, 4000] }),
+]);
+
+/** The primary's host is lost; the cluster is paused while the request for its key is still under way. */
+export const pausedMeanwhile: Arena = scene(14_000, [
+  lostPrimary,
+  { kind: 'dcs-land-late', after: 'revoke', delayMs: 0.1, atMs: [0, 10], forMs: [100, 200], value: [0.8, 1] },
+  { kind: 'pause', after: 'take', delayMs: 0.1, atMs: [0, 10], forMs: [2500, 3500] },
+]);
+
 /* ---------------------------------------------------------------- the sync standbys change */
 
 /** One replica's agent is silent while it acknowledges; the other one, its only successor in S, is not connected. */
@@ -219,6 +234,7 @@ export const unseenMember: Arena = {
     ...asynchronous,
     failsafeMode: true,
     ttlMs: 10_000,
+    useSlots: false,
   }),
   lastStartsAtMs: 8300,
 };
@@ -258,7 +274,22 @@ export const heardByOne: Arena = scene(
 /** The only sync standby is cut off from all, and sees the DCS again first. */
 export const standbyCutOff: Arena = scene(
   6000,
-  [{ kind: 'cut-all', member: '@replica', atMs: [0, 50], forMs: [900, 2000] }],
+  [
+    { kind: 'cut-all', member: '@replica', atMs: [0, 50], forMs: [900, 2000] },
+    { kind: 'cut-agents', member: '@replica', atMs: [0, 50], forMs: [2500, 3500], value: [0, 0.9] },
+    { kind: 'cut-postgres', member: '@replica', atMs: [0, 50], forMs: [2500, 3500], value: [0, 0.9] },
+  ],
+  { ttlMs: 10_000, synchronousModeStrict: true },
+  2,
+);
+
+/** The only sync standby hears nothing for a moment, tries the primary in vain, and then its host gets no time. */
+export const standbySleeps: Arena = scene(
+  6000,
+  [
+    { kind: 'cut-all', member: '@replica', atMs: [0, 50], forMs: [350, 450] },
+    { kind: 'host-freeze', member: '@replica', atMs: [380, 470], forMs: [900, 2000], value: [1, 1] },
+  ],
   { ttlMs: 10_000, synchronousModeStrict: true },
   2,
 );
@@ -272,16 +303,6 @@ export const deposed: Arena = scene(16_000, [
   { kind: 'host-off', member: '@primary', after: 'job rewind', delayMs: 280, atMs: [100, 200], forMs: [8000, 9000] },
 ]);
 
-/** A primary writes on while it is cut off; its successor dies before it is back, when a third member has the successor's WAL. */
-export const longTail: Arena = scene(
-  20_000,
-  [
-    { kind: 'cut-all', member: '@primary', atMs: [0, 20], forMs: [6700, 6800] },
-    { kind: 'host-off', member: '@primary', atMs: [6500, 6620], forMs: [9000, 10_000] },
-  ],
-  { ...asynchronous, ttlMs: 5000, maximumLagOnFailoverBytes: 10_000n },
-);
-
 /** A new primary is cut off when it has promoted: its successor makes a timeline of the same number. */
 export const twins: Arena = scene(
   16_000,
@@ -292,3 +313,103 @@ export const twins: Arena = scene(
   { synchronousNodeCount: 2 },
   4,
 );
+
+/**
+ * The first successor is cut off when it has promoted, and writes on for nobody; the second one is lost as soon as it has
+ * acknowledged something, on a timeline of the same number. Then the first one is needed for a cover.
+ */
+export const strayTail: Arena = scene(
+  25_000,
+  [
+    { kind: 'host-off', member: '@primary', atMs: [100, 200], forMs: [15_000, 16_000] },
+    { kind: 'cut-all', member: '@actor', after: 'job promote', delayMs: 40, atMs: [0, 10], forMs: [7500, 8500] },
+    {
+      kind: 'host-off',
+      member: '@actor',
+      after: 'job promote',
+      delayMs: 170,
+      atMs: [1000, 1100],
+      forMs: [14_000, 15_000],
+    },
+  ],
+  { synchronousNodeCount: 2 },
+  5,
+);
+
+/**
+ * Of two replicas one follows the first successor and sleeps, the other one never hears it, and succeeds it on a timeline
+ * of the same number. It does not reach the DCS to record that before the first one wakes up.
+ */
+export const unrecordedTwin: Arena = scene(
+  24_000,
+  [
+    { kind: 'host-off', member: '@primary', atMs: [100, 200], forMs: [15_000, 16_000] },
+    {
+      kind: 'cut-postgres',
+      member: '@actor',
+      after: 'take',
+      delayMs: 0.1,
+      atMs: [0, 10],
+      forMs: [9000, 9500],
+      value: [0, 0.9],
+    },
+    {
+      kind: 'agent-freeze',
+      member: '@replica',
+      after: 'job promote',
+      delayMs: 500,
+      atMs: [0, 10],
+      forMs: [2800, 4200],
+    },
+    { kind: 'host-off', member: '@actor', after: 'job promote', delayMs: 600, atMs: [0, 10], forMs: [12_000, 13_000] },
+    { kind: 'cut-dcs', member: '@actor', after: 'job promote', delayMs: 20, atMs: [5000, 5500], forMs: [1500, 2000] },
+  ],
+  asynchronous,
+  4,
+);
+
+/* ---------------------------------------------------------------- other data */
+
+/** No agent gets any time until the key has expired; meanwhile somebody puts an older copy in the place of the primary's data. */
+export const olderPrimary: Arena = scene(16_000, [
+  ...everywhere({ kind: 'agent-freeze', atMs: [0, 10], forMs: [7000, 8500] }),
+  { kind: 'directory-replaced', member: '@primary', atMs: [200, 300], value: [200_000, 900_000] },
+]);
+
+/** The only sync standby gets an older copy of its data, and its primary is lost. */
+export const olderStandby: Arena = scene(
+  14_000,
+  [
+    { kind: 'directory-replaced', member: '@replica', atMs: [500, 600], value: [200_000, 900_000] },
+    { kind: 'host-off', member: '@primary', atMs: [610, 700], forMs: [8000, 9000] },
+  ],
+  {},
+  2,
+);
+
+/** The same, but it streams again, slowly, and its primary is lost before all has come. */
+export const slowCatchUp: Arena = scene(
+  14_000,
+  [
+    { kind: 'slow-network', atMs: [0, 10], forMs: [3000, 3500], value: [100, 150] },
+    { kind: 'agent-freeze', member: '@primary', atMs: [0, 10], forMs: [3500, 3800] },
+    { kind: 'directory-replaced', member: '@replica', atMs: [100, 200], value: [400_000, 1_000_000] },
+    { kind: 'host-off', member: '@primary', atMs: [700, 1500], forMs: [8000, 9000] },
+  ],
+  {},
+  2,
+);
+
+/* ---------------------------------------------------------------- outages */
+
+/** The primary's PostgreSQL dies, and would need long to recover. */
+export const slowToRecover: Arena = scene(22_000, [
+  ...everywhere({ kind: 'slow-recovery', atMs: [0, 10], forMs: [5000, 6000] }),
+  { kind: 'postgres-crash', member: '@primary', atMs: [500, 1000] },
+]);
+
+/** The primary's PostgreSQL dies, and no sync standby gets rid of its WAL receiver, so that none can take over. */
+export const stuckReceivers: Arena = scene(24_000, [
+  ...everywhere({ kind: 'receiver-stuck', atMs: [0, 10], forMs: [16_000, 17_000] }),
+  { kind: 'postgres-crash', member: '@primary', atMs: [500, 1000] },
+]);

@@ -1,6 +1,6 @@
 /** Bugs in suspicion: a primary that lives is replaced. */
 import type { Mutant } from './mutant.ts';
-import { heardByOne, onlyTheDcs, replicasRestart, standbyCutOff } from './scenes.ts';
+import { heardByOne, onlyTheDcs, replicasRestart, standbyCutOff, standbySleeps } from './scenes.ts';
 
 const suspicion = 'src/core/suspicion.ts';
 export const suspicionMutants: readonly Mutant[] = [
@@ -75,7 +75,7 @@ export const suspicionMutants: readonly Mutant[] = [
       },
     ],
     harm: 'economy',
-    unseen: 'a probe that fails since the agent which asked was asleep: a socket time-out is over when it wakes up',
+    arena: standbySleeps,
   },
   {
     name: 'silence-without-the-watch-counted',
@@ -83,6 +83,5 @@ export const suspicionMutants: readonly Mutant[] = [
     edits: [{ file: suspicion, find: 'state.watchedSince,\n', replace: '' }],
     harm: 'economy',
     arena: standbyCutOff,
-    unseen: 'a watch that is back before the streams: streams go on the moment that a link is back',
   },
 ];

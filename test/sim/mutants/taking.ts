@@ -1,11 +1,19 @@
 /** Bugs in the taking of the leader key: what it compares, and who may do it. */
 import type { Mutant } from './mutant.ts';
-import { laggard, lateTakers, leftBehind, onlyStandby, shortSleep, unseenMember } from './scenes.ts';
+import {
+  laggard,
+  lateTakers,
+  leftBehind,
+  olderPrimary,
+  onlyStandby,
+  onlyTheLaggard,
+  pausedMeanwhile,
+  shortSleep,
+  unseenMember,
+} from './scenes.ts';
 
 const transactions = 'src/core/transactions.ts';
 const vacancy = 'src/core/rules/vacancy.ts';
-
-const quorum = { settings: { synchronousMode: 'quorum', synchronousNodeCount: 1 }, members: 3 } as const;
 
 export const takingMutants: readonly Mutant[] = [
   {
@@ -159,8 +167,13 @@ export const takingMutants: readonly Mutant[] = [
   },
   {
     name: 'retake-with-other-data',
-    what: 'The former holder takes the key again although its data is not what it was: the directory was lost, replaced, or half rewound.',
+    what: 'The former holder takes the key again, and serves, although its data is not what it was: the directory was replaced.',
     edits: [
+      {
+        file: 'src/core/rules/other-data.ts',
+        find: 'return durable.floor !== undefined && !(',
+        replace: 'return durable.floor === undefined && f.now < 0 && !(',
+      },
       {
         file: vacancy,
         find: 'durable.dirMark !== directory.mark ||\n    durable.rewinding ||\n    durable.floor !== undefined\n',
@@ -168,8 +181,7 @@ export const takingMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: { settings: { synchronousMode: 'quorum' }, faults: ['disk-lost', 'host-off', 'postgres-crash'] },
-    unseen: 'a data directory that somebody replaces behind the back of its agent, while its member is the last holder',
+    arena: olderPrimary,
   },
   {
     name: 'stranger-stands',
@@ -188,7 +200,6 @@ export const takingMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: unseenMember,
-    unseen: 'a member that joins and catches up while the holder goes on by promises',
   },
   {
     name: 'lag-is-ignored',
@@ -213,8 +224,7 @@ export const takingMutants: readonly Mutant[] = [
     what: 'The taking does not compare the configuration: the key is taken automatically in a cluster that was paused meanwhile.',
     edits: [{ file: transactions, find: "      asRead(view, 'config'),\n", replace: '' }],
     harm: 'safety',
-    arena: { faults: ['pause', 'pause', 'host-off', 'dcs-land-late'] },
-    unseen: 'that a key which is taken in a pause is a violation: the invariant looks at stops only',
+    arena: pausedMeanwhile,
   },
   {
     name: 'failover-without-a-word-on-loss',
@@ -227,7 +237,6 @@ export const takingMutants: readonly Mutant[] = [
       },
     ],
     harm: 'safety',
-    arena: { ...quorum, faults: ['failover', 'failover', 'host-off', 'cut-postgres'] },
-    unseen: 'that only a failover which was asked for with the word on lost commits is excused: every forced taking is',
+    arena: onlyTheLaggard,
   },
 ];
