@@ -17,6 +17,7 @@ import {
   observeQuestion,
 } from './observe-peers.ts';
 import { observePostgres, settleWal } from './observe-postgres.ts';
+import { observeProbedStorage } from './observe-storage.ts';
 import { coverOf } from './quorum.ts';
 import { acceptRequest } from './requests.ts';
 import { emptyDurable, type PendingTransaction, type State, withDecisions } from './state.ts';
@@ -91,6 +92,12 @@ export function observe(state: State, event: Event, now: Instant): State {
       return observeQuestion(state, event, now);
     case 'failsafe-answered':
       return observePromise(state, event);
+    case 'storage-probed':
+      return observeProbedStorage(state, event.outcome, now);
+    case 'save-overdue':
+      return { ...state, unsaved: { since: event.since, error: event.error } };
+    case 'saved':
+      return { ...state, unsaved: undefined };
     case 'operator':
       return acceptRequest(state, event.requestId, event.request, now);
   }

@@ -6,6 +6,7 @@ import { onHost } from './clock.ts';
 import { newMark } from './instance.ts';
 import { reaches } from './network.ts';
 import { between } from './random.ts';
+import { onDisk } from './storage.ts';
 import { isHung } from './streaming.ts';
 import { branchAt, commonByNumbers, commonLsn } from './wal.ts';
 import { type Data, type Member, memberNamed, type RunningJob, type World } from './world.ts';
@@ -45,7 +46,7 @@ export function rewindTo(world: World, member: Member, running: RunningJob, name
     }
     if (world.now < member.moods.diskFull) return running.done(failed('no space left on device', true));
     running.touched = true;
-    onHost(world, member, between(random, 50, 1500) * slow, () => {
+    onDisk(world, member, between(random, 50, 1500) * slow, () => {
       if (!running.cancelled) finishRewind(world, member, running, mine, name);
     });
   });
@@ -87,7 +88,7 @@ export function cloneFrom(world: World, member: Member, running: RunningJob, nam
     if (running.cancelled) return;
     if (sourceOf(world, member, name) === undefined) return running.done(failed(`${name} cannot be reached`, true));
     if (postgres.process !== 'none') return running.done(failed('a server runs', true));
-    onHost(world, member, between(random, 200, 2500) * slow, () => {
+    onDisk(world, member, between(random, 200, 2500) * slow, () => {
       if (running.cancelled) return;
       const found = sourceOf(world, member, name);
       if (found === undefined) return running.done(failed(`the connection to ${name} broke`, true));

@@ -156,7 +156,8 @@ export interface Waiter {
 /** An instance, whether it runs or not. */
 export interface Instance {
   data: Data | undefined;
-  process: 'none' | 'starting' | 'running' | 'stopping';
+  /** `dying`: it was killed, and what is left of it waits for storage. */
+  process: 'none' | 'starting' | 'running' | 'stopping' | 'dying';
   /** Counts postmasters. */
   incarnation: number;
   /** Counts what a client would notice as another server: a start, a promotion. */
@@ -202,6 +203,11 @@ export interface Moods {
   slowDisk: number;
   diskFull: number;
   hung: number;
+  storageHangs: number;
+  /** The postmaster alone was stopped by a signal: who is in goes on, nobody new is let in. */
+  postmasterFrozen: number;
+  /** Clients have every connection. */
+  crowded: number;
   promoteHangs: number;
   stopHangs: number;
   startFails: number;
