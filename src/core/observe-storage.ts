@@ -1,11 +1,21 @@
 /** What shows whether the instance can serve, folded into the state: write probes, WAL that is not flushed, a frozen postmaster. */
 import { blockBytes } from './ability.ts';
-import type { StorageOutcome } from './events.ts';
+import type { Event, StorageOutcome } from './events.ts';
 import type { Instant, PostgresStatus } from './model.ts';
 import type { State } from './state.ts';
 
-/** A write probe came back. */
-export function observeProbedStorage(state: State, outcome: StorageOutcome, now: Instant): State {
+/** Storage answered, or did not when something was to be saved. */
+export function observeStorage(
+  state: State,
+  event: Extract<Event, { kind: 'storage-probed' | 'save-overdue' | 'saved' }>,
+  now: Instant,
+): State {
+  if (event.kind === 'storage-probed') return observeProbe(state, event.outcome, now);
+  const unsaved = event.kind === 'saved' ? undefined : { since: event.since, error: event.error };
+  return { ...state, unsaved };
+}
+
+function observeProbe(state: State, outcome: StorageOutcome, now: Instant): State {
   const { storage } = state;
   if (storage === undefined) return state;
   const error = errorOf(outcome);
