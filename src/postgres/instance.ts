@@ -14,7 +14,7 @@ import { initializeDatabase } from './initdb.ts';
 import { type Inspector, inspector } from './inspect.ts';
 import { runStatements, withSession } from './job-session.ts';
 import { type PostgresOptions, type Setup, setupOf } from './options.ts';
-import { fenceInstance, stopInstance } from './postmaster.ts';
+import { fenceInstance, killInstance, stopInstance } from './postmaster.ts';
 import { probePostmaster } from './probe.ts';
 import { promoteInstance } from './promote.ts';
 import { provisionRoles } from './provision.ts';
@@ -64,7 +64,7 @@ export function managePostgres(options: PostgresOptions): Postgres {
           watching.wake();
         }
       }),
-    fence: async () => {
+    fence: shared(async () => {
       // A postmaster that a job has just spawned cannot be found yet: the job kills it when it is cancelled.
       const starting = jobs.cancel();
       inspect.stopping('PostgreSQL was ended at once by pgherd');
@@ -72,7 +72,7 @@ export function managePostgres(options: PostgresOptions): Postgres {
       await starting;
       await fenceInstance(setup, () => inspect.sight());
       watching.wake();
-    },
+    }),
     walReceiverRuns: () => walReceiverRuns(() => inspect.sight()),
     gate: (mark) => gate.pass(mark),
     probe: probePostmaster,
@@ -119,9 +119,8 @@ function carryOut(
       inspect.stopping(
         `PostgreSQL was stopped by pgherd (${job.mode}${job.unable === undefined ? '' : `: ${job.unable}`})`,
       );
-      // What hangs, or is frozen, would not even pass the word on to its own processes.
       return job.mode === 'immediate' && job.unable !== undefined
-        ? fenceInstance(setup, () => inspect.sight(), signal)
+        ? killInstance(setup, () => inspect.sight(), signal)
         : stopInstance(setup, job.mode, () => inspect.sight(), signal);
     case 'promote':
       return promoteInstance(setup, signal);
@@ -183,6 +182,15 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
     sleep(ms, undefined, { signal: late.signal }).catch(() => undefined),
   ]);
   late.abort();
+}
+
+/** A call while one is under way is that one. */
+function shared(work: () => Promise<void>): () => Promise<void> {
+  let underWay: Promise<void> | undefined;
+  return () => {
+    underWay ??= work().finally(() => (underWay = undefined));
+    return underWay;
+  };
 }
 
 interface RunningJob {

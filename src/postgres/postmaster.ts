@@ -154,16 +154,17 @@ export async function stopInstance(
  * Ends everything at once. Backends get the signal themselves: a postmaster that is frozen would not pass it on,
  * and they would go on acknowledging commits.
  */
-export async function fenceInstance(
-  setup: Setup,
-  look: () => Sighting,
-  signal = new AbortController().signal,
-): Promise<JobOutcome> {
+export async function fenceInstance(setup: Setup, look: () => Sighting): Promise<void> {
   const steps: readonly Step[] = [
     { afterMs: 0, signal: 'SIGQUIT', everybody: true },
     { afterMs: setup.timings.fenceMs, signal: 'SIGKILL', everybody: true },
   ];
-  return endInstance(setup, steps, look, signal);
+  await endInstance(setup, steps, look, new AbortController().signal);
+}
+
+/** SIGKILL to everything: what hangs, or is frozen, would not come to handle a gentler word. */
+export async function killInstance(setup: Setup, look: () => Sighting, signal: AbortSignal): Promise<JobOutcome> {
+  return endInstance(setup, [{ afterMs: 0, signal: 'SIGKILL', everybody: true }], look, signal);
 }
 
 async function endInstance(
@@ -194,7 +195,8 @@ async function endInstance(
       // SIGKILL is repeated: the postmaster may have made another process meanwhile.
       if (step.signal !== 'SIGKILL') done += 1;
     }
-    await sleep(elapsedMs < 300 ? 4 : 20);
+    // A look goes through all processes of the machine: what does not end soon is looked at less often.
+    await sleep(elapsedMs < 300 ? 4 : elapsedMs < 3000 ? 20 : 200);
   }
 }
 

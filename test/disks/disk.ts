@@ -47,7 +47,11 @@ function diskOf(path: string, frozen: string, mounted: readonly string[], image:
   let watchdog: ChildProcess | undefined;
   const thaw = (): void => {
     if (watchdog === undefined) return;
-    command('fsfreeze', '--unfreeze', frozen);
+    try {
+      command('fsfreeze', '--unfreeze', frozen);
+    } catch {
+      // It has thawed by itself.
+    }
     watchdog.kill('SIGKILL');
     watchdog = undefined;
     process.off('exit', thaw);

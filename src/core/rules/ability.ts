@@ -107,13 +107,15 @@ function stopSince(f: Facts): number {
   return f.state.job?.startedAt ?? f.now;
 }
 
-function isEnded(f: Facts): boolean {
-  return f.instance === 'stopped' || f.instance === 'dying';
+/** Whatever its directory shows, or does not. */
+function isEnded({ postgres }: Facts): boolean {
+  return postgres?.instance.kind === 'stopped' || postgres?.instance.kind === 'dying';
 }
 
 /** Why it was ended though it lived, or may not be started again. */
 function whyEnded(f: Facts): string | undefined {
-  if (f.state.unable !== undefined) return f.state.unable;
+  const { unable } = f.state;
+  if (unable !== undefined) return unable;
   const instance = f.postgres?.instance;
   if (instance?.kind === 'dying') return instance.because;
   return lacksRoom(f)

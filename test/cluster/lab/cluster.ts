@@ -59,15 +59,17 @@ export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** `witness`: one more host, whose agent has no PostgreSQL. */
-interface LabOptions {
+export interface LabOptions {
+  /** One more host, whose agent has no PostgreSQL. */
   readonly witness?: boolean;
+  /** Done to the disk of each database host before it is powered on: what is mounted now, it sees. */
+  readonly prepare?: (host: Host) => void;
 }
 
 /** Three database hosts and a monitor's, powered on, configured; nothing runs on them yet. */
 export async function createLab(
   dcs: Readonly<Record<string, unknown>> = {},
-  { witness: hasWitness = false }: LabOptions = {},
+  { witness: hasWitness = false, prepare }: LabOptions = {},
 ): Promise<Lab> {
   // An old bundle would be tested in place of the sources.
   execFileSync(process.execPath, [bundler, '--if-changed'], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -78,6 +80,7 @@ export async function createLab(
   const hosts = ['n1', 'n2', 'n3'].map((name) => network.host(name));
   const monitor = network.host('m');
   const witness = hasWitness ? network.host('w') : undefined;
+  if (prepare) hosts.forEach(prepare);
   for (const host of [...hosts, monitor, ...(witness ? [witness] : [])]) await host.powerOn();
   for (const host of hosts) writeConfig(host, monitor, dcs);
   if (witness) writeWitnessConfig(witness, monitor, dcs);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertNoOverlap, assertOneWriter, missingOn, writeGapMs } from './checks.ts';
-import { type Acknowledged, createLab, type Lab, nowMs } from './cluster.ts';
+import { type Acknowledged, createLab, type Lab, type LabOptions, nowMs } from './cluster.ts';
 import type { Host } from './host.ts';
 
 export interface Night {
@@ -36,12 +36,8 @@ export interface Night {
   readonly endsWell: (givenUp?: (row: Acknowledged) => boolean) => Promise<void>;
 }
 
-interface NightOptions {
-  readonly witness?: boolean;
-}
-
 /** A cluster that runs, with its writers. `dcs` goes to bootstrap.dcs. */
-export async function beginNight(dcs: Readonly<Record<string, unknown>>, options: NightOptions = {}): Promise<Night> {
+export async function beginNight(dcs: Readonly<Record<string, unknown>>, options: LabOptions = {}): Promise<Night> {
   assert.equal(process.getuid?.(), 0, 'these tests make network namespaces: run them as root');
   const lab = await createLab(dcs, options);
   const night = nightOf(lab, dcs['synchronous_mode'] !== undefined);
