@@ -221,6 +221,8 @@ export interface Versioned<Value> {
 export interface ClusterView {
   readonly storeId: string;
   readonly revision: number;
+  /** Where transactions of my own are folded in: the revision at which it was read, beyond which others' are not in it. */
+  readonly readAt?: number;
   /** The system identifier; '' while the founder initialises. */
   readonly initialize?: Versioned<string>;
   readonly config?: Versioned<Settings>;

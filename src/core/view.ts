@@ -4,10 +4,14 @@ import type { ClusterView, Versioned } from './model.ts';
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
-/** `transaction` was applied at `revision`. */
+/**
+ * `transaction` was applied at `revision`. Answers may overtake each other: that a later one of my own is folded in says
+ * nothing of an earlier one, only what was read does. (Two that are under way at a time write different keys.)
+ */
 export function applyTransaction(view: ClusterView, transaction: Transaction, revision: number): ClusterView {
-  if (revision <= view.revision) return view;
-  const next: Mutable<ClusterView> = { ...view, revision };
+  const readAt = view.readAt ?? view.revision;
+  if (revision <= readAt) return view;
+  const next: Mutable<ClusterView> = { ...view, revision: Math.max(revision, view.revision), readAt };
   for (const write of transaction.write) applyWrite(next, write, revision);
   return next;
 }

@@ -24,7 +24,8 @@ export class Store {
     for (const write of transaction.write) {
       if ('leaseId' in write && !this.leases.has(write.leaseId)) return { kind: 'refused' };
     }
-    this.view = applyTransaction(this.view, transaction, this.view.revision + 1);
+    const { readAt: _itself, ...view } = applyTransaction(this.view, transaction, this.view.revision + 1);
+    this.view = view;
     return { kind: 'applied', revision: this.view.revision };
   }
 
