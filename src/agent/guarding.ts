@@ -61,10 +61,15 @@ export async function beginGuarding(
       within.arm(until);
     },
     watch(onActs) {
+      let isLooking = false;
       const look = async (): Promise<void> => {
+        // A disk that hangs holds one thread of ours, not another one every two seconds.
+        if (isLooking) return;
+        isLooking = true;
         const acts = await takeActs(join(stateDirectory, 'guard.events'));
         for (const { at, text } of acts) log.warn('guard', text, { at });
         if (acts.length > 0) onActs(acts);
+        isLooking = false;
       };
       looking = setInterval(() => void look(), lookEveryMs);
       void look();

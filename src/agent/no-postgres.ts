@@ -16,6 +16,7 @@ export function noPostgres(): Postgres {
     walReceiverRuns: async () => false,
     gate: async () => refused,
     probe: probePostmaster,
+    probeStorage: async () => ({ ok: true, freeBytes: Number.POSITIVE_INFINITY }),
     changeSlots: async () => refused,
     watch: (listener) => listener.onStatus(status),
     close: async () => {},

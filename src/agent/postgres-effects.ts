@@ -11,9 +11,13 @@ export interface PostgresEffects {
   readonly changeSlots: (effect: Extract<Effect, { kind: 'change-slots' }>) => void;
   readonly gate: (effect: Extract<Effect, { kind: 'gate' }>) => void;
   readonly probe: (effect: Extract<Effect, { kind: 'probe' }>) => void;
+  readonly probeStorage: () => void;
   /** Begins to watch the postmaster. */
   readonly watch: () => void;
 }
+
+/** Worth a line in the log. */
+const slowProbeMs = 1000;
 
 /** Carries the effects out on `world.postgres`. */
 export function postgresEffects({ postgres, clock, log }: World, dispatch: Dispatch): PostgresEffects {
@@ -53,6 +57,15 @@ export function postgresEffects({ postgres, clock, log }: World, dispatch: Dispa
     dispatch({ kind: 'probed', member: endpoint.member, askedAt, answered });
   }
 
+  async function probeStorage(): Promise<void> {
+    const began = clock.now();
+    const outcome = await postgres.probeStorage();
+    const tookMs = Math.round(clock.now() - began);
+    if (!outcome.ok) log.warn('storage-probe-failed', outcome.error, { tookMs });
+    else if (tookMs > slowProbeMs) log.warn('storage-slow', 'a small write took long to be on disk', { tookMs });
+    dispatch({ kind: 'storage-probed', outcome });
+  }
+
   async function changeSlots(effect: Extract<Effect, { kind: 'change-slots' }>): Promise<void> {
     const outcome = await postgres.changeSlots(effect.create, effect.drop);
     const fields = { create: effect.create.map((slot) => slot.name).join(','), drop: effect.drop.join(',') };
@@ -67,6 +80,7 @@ export function postgresEffects({ postgres, clock, log }: World, dispatch: Dispa
     changeSlots: (effect) => void changeSlots(effect),
     gate: (effect) => void gate(effect),
     probe: (effect) => void probe(effect),
+    probeStorage: () => void probeStorage(),
     watch: () => postgres.watch({ onStatus: (status) => dispatch({ kind: 'postgres-seen', status }) }),
   };
 }

@@ -75,7 +75,7 @@ export function createRuntime(self: Self, world: World): Runtime {
   const peers = peerEffects(world, self.name, dispatch, failureTimeoutMs);
   const operators = waitingOperators(log, dispatch);
   const ways: Ways = { self, world, postgres, dcs, peers, operators };
-  const carryOut = effectQueue(world, (effect) => begin(effect, ways), ending.signal);
+  const carryOut = effectQueue(world, (effect) => begin(effect, ways), dispatch, ending.signal);
 
   return {
     start(durable, armedUntil, bootId) {
@@ -127,6 +127,8 @@ function begin(effect: PromptEffect, { self, world, postgres, dcs, peers, operat
       return postgres.changeSlots(effect);
     case 'probe':
       return postgres.probe(effect);
+    case 'probe-storage':
+      return postgres.probeStorage();
     case 'gate':
       return postgres.gate(effect);
     case 'heartbeat':

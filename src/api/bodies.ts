@@ -3,15 +3,8 @@
  * `/history`, `/config`), then ours. LSNs in bytes are bigint: `toJson` writes all of their digits.
  */
 import { formatLsn, type Lsn, lagBytes, lsnZero } from '../core/lsn.ts';
-import type {
-  ClusterView,
-  MemberRecord,
-  Progress,
-  RunningInstance,
-  Settings,
-  TermEntry,
-  WalSender,
-} from '../core/model.ts';
+import type { ClusterView, MemberRecord, Progress, RunningInstance, Settings, TermEntry } from '../core/model.ts';
+import type { WalSender } from '../core/replicas.ts';
 import type { Report } from '../core/report.ts';
 import { memberFacts, receivedLsnOf, shownTags, syncRoleOf } from './facts.ts';
 
@@ -260,6 +253,7 @@ function settingsBody(settings: Settings): Body {
     heartbeat_interval: settings.heartbeatIntervalMs / 1000,
     catchup_timeout: settings.catchupTimeoutMs / 1000,
     primary_start_timeout: settings.primaryStartTimeoutMs / 1000,
+    storage_timeout: settings.storageTimeoutMs / 1000,
     member_slots_ttl: settings.memberSlotsTtlMs / 1000,
     synchronous_mode: settings.synchronousMode === 'quorum' ? 'quorum' : settings.synchronousMode === 'on',
     synchronous_mode_strict: settings.synchronousModeStrict,

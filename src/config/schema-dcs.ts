@@ -1,6 +1,6 @@
 /** `bootstrap.dcs`: what the founder writes into the DCS, where the whole cluster reads it. */
 
-import { failureTimeoutMinS, heartbeatIntervalMinS } from '../lib/timing.ts';
+import { failureTimeoutMinS, heartbeatIntervalMinS, storageTimeoutMinS } from '../lib/timing.ts';
 import { key, later, laterSection, section } from './key.ts';
 import { sharedPostgresql } from './schema-postgresql.ts';
 import {
@@ -71,6 +71,11 @@ export const dcs = section('What the first member writes into the DCS; later cha
     {
       default: '300',
     },
+  ),
+  storage_timeout: key(
+    duration(storageTimeoutMinS, 86_400),
+    'How long storage may hang, or be full, before another one takes over.',
+    { default: '5' },
   ),
   master_start_timeout: key(duration(0), 'The old name of primary_start_timeout.'),
   primary_stop_timeout: later(duration(0), 'How long a primary may take to stop.', { default: '0', harmless: zero }),

@@ -37,9 +37,9 @@ export function act(facts: Facts, goal: Goal, at: string): Acted {
         ? beginJob(facts, goal.job)
         : { state, effects: [] };
     case 'stop-now':
-      return state.job?.job.kind === 'stop' ? { state, effects: [] } : beginJob(facts, { kind: 'stop', mode: 'fast' });
+      return state.job?.job.kind === 'stop' ? { state, effects: [] } : beginJob(facts, stopBy(goal, 'fast'));
     case 'fence':
-      return beginJob(facts, { kind: 'stop', mode: 'immediate' });
+      return beginJob(facts, stopBy(goal, 'immediate'));
     case 'transact':
       return send(facts, goal.transaction);
     case 'found':
@@ -113,6 +113,10 @@ export function mayBegin(state: State, job: Job): boolean {
   return state.job.job.kind === 'checkpoint' && (job.kind === 'configure' || job.kind === 'end-senders');
 }
 
+function stopBy({ unable }: { readonly unable?: string }, mode: 'fast' | 'immediate'): Job {
+  return { kind: 'stop', mode, ...(unable === undefined ? {} : { unable }) };
+}
+
 /** The job under way from now on, with what must be remembered before it begins. */
 export function beginJob(facts: Facts, job: Job): Acted {
   const { state, now } = facts;
@@ -123,6 +127,7 @@ export function beginJob(facts: Facts, job: Job): Acted {
     job: { id, job, startedAt: now, term: facts.rule?.term },
     durable: rememberBefore(facts, job),
     configuredFor: configuredBy(facts, job),
+    unable: job.kind === 'stop' ? (job.unable ?? state.unable) : state.unable,
     // What was proven of a tighter setting is void with any other one.
     tightening: isLooseSetting(job) ? undefined : state.tightening,
     severed:
@@ -293,6 +298,7 @@ function releaseKey(facts: Facts, goal: Extract<Goal, { kind: 'release' }>): Act
       abandonedLeases: abandon(acted.state, leaseId),
       abstainTerm: goal.abstain ? rule.term : acted.state.abstainTerm,
       switchover: undefined,
+      unable: undefined,
     },
   };
 }

@@ -38,7 +38,7 @@ export function liveCandidates(facts: Facts): readonly string[] {
   const live: string[] = [];
   for (const [member, { value: record }] of facts.view?.members ?? []) {
     if (member === facts.self || !isEligible(record) || !(facts.rule?.failsafe.includes(member) ?? false)) continue;
-    if (record.role !== 'replica' || record.state !== 'running') continue;
+    if (record.role !== 'replica' || record.state !== 'running' || record.unfit) continue;
     const last = facts.view?.status?.value.lsn;
     if (
       last !== undefined &&

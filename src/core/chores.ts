@@ -1,7 +1,8 @@
 /** What goes on beside the rules, whatever they say: leases, publication, slots, fresh views, the guard. */
+import { probeEveryMs } from './ability.ts';
 import { guardDeadline, isFresh } from './act.ts';
 import { type Chore, inTurn } from './chore.ts';
-import type { Effect } from './effects.ts';
+import type { Effect, Job } from './effects.ts';
 import type { Facts } from './facts.ts';
 import { signsOfLife } from './heartbeat.ts';
 import { type Lease, renewalDueAt } from './lease.ts';
@@ -14,6 +15,7 @@ import { publish } from './transactions.ts';
 /** In their order. */
 const all: readonly Chore[] = [
   lookAgain,
+  tryStorage,
   readAnew,
   endLeases,
   keepMemberLease,
@@ -37,6 +39,8 @@ export const readRequestMs = 5000;
 const slotsEveryMs = 1000;
 /** How long the instance is looked at eagerly; then the regular inspection has to do. */
 const eagerMs = 10_000;
+/** Jobs that give the data directory another content. */
+const replaces: ReadonlySet<Job['kind']> = new Set(['initdb', 'set-aside', 'rewind', 'clone']);
 
 /** What is done under every rule: looking, reading, leases, publishing, slots. */
 export function chores(facts: Facts): Chores {
@@ -84,6 +88,20 @@ function lookAgain(facts: Facts, effects: Effect[]): State {
 function lastLook({ seenAt, inspectionAskedAt, keyAbsentSince }: State): Instant {
   const last = Math.max(seenAt, inspectionAskedAt);
   return keyAbsentSince !== undefined && last < keyAbsentSince ? -Infinity : last;
+}
+
+/** Never while one is under way: what hangs is not made to hang twice. A directory that is being replaced is left alone. */
+function tryStorage(facts: Facts, effects: Effect[]): State {
+  const { state, now, settings } = facts;
+  const { storage, job, self } = state;
+  if (self.tags.witness || facts.postgres?.directory.kind !== 'present' || (job && replaces.has(job.job.kind)))
+    return state;
+  if (storage !== undefined && (!storage.answered || now < storage.askedAt + probeEveryMs(settings.storageTimeoutMs)))
+    return state;
+  effects.push({ kind: 'probe-storage' });
+  const { failing, freeBytes } = storage ?? {};
+  const flushedLsn = facts.running?.flushedLsn;
+  return { ...state, storage: { askedAt: now, answered: false, flushedLsn, failing, freeBytes } };
 }
 
 function readAnew(facts: Facts, effects: Effect[]): State {

@@ -1,4 +1,5 @@
 /** Who takes over when a cover of revocations is complete: the most advanced, among equals by priority, then by name. */
+import { storageTrouble } from './ability.ts';
 import { isEligible } from './election.ts';
 import { endpointOf, type Facts } from './facts.ts';
 import type { Endpoint, Position } from './model.ts';
@@ -15,6 +16,7 @@ const rankWaitMs = 500;
 export function mayTakeByCover(f: Facts): boolean {
   const mine = myRevocation(f);
   if (mine === undefined || f.view === undefined || !isElectable(f, f.self)) return false;
+  if (storageTrouble(f) !== undefined) return false;
   if (f.state.abstainTerm === f.rule?.term && f.keyAbsentMs < 2 * f.settings.failureTimeoutMs) return false;
   const cover = coverOf(f.view);
   return cover.counted.filter((one) => comparePositions(one, mine) <= 0).length >= cover.needed;
@@ -76,7 +78,7 @@ function electable(f: Facts): readonly Revoked[] {
 
 function isElectable(f: Facts, member: string): boolean {
   const record = f.view?.members.get(member)?.value;
-  return isEligible(record);
+  return isEligible(record) && (member === f.self || !record.unfit);
 }
 
 function priorityOf(f: Facts, member: string): number {

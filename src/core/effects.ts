@@ -1,6 +1,7 @@
 /**
  * Everything that a member may ask of the world: the output of `step`.
- * Effects of one step are carried out in their order, and a `persist` is complete before the next one begins.
+ * Effects are carried out in their order, and a `persist` is complete before those behind it begin that rely on it
+ * (effect-order.ts: a disk that hangs must not keep a member from ending its instance).
  * What comes of an effect returns as an event; that it never returns is an ordinary case.
  */
 import type { Lsn } from './lsn.ts';
@@ -40,6 +41,11 @@ export type Effect =
   | { readonly kind: 'beat'; readonly term: number }
   /** Does a postmaster answer there? Within `timeoutMs`; the event is `probed`. */
   | { readonly kind: 'probe'; readonly endpoint: Endpoint; readonly timeoutMs: number }
+  /**
+   * Write something to each file system that the instance writes to, and flush it. The event is `storage-probed`; storage
+   * that hangs makes none, and no other probe is begun meanwhile.
+   */
+  | { readonly kind: 'probe-storage' }
   /** Commit something with synchronous_commit = on, and wait for it; not a job: others go on meanwhile. The event is `gate`. */
   | { readonly kind: 'gate'; readonly mark: string }
   /** May I go on without the DCS? The event is `failsafe-answered`. */
@@ -87,8 +93,13 @@ export type Job =
       /** As it is to stand in PostgreSQL's configuration. */
       readonly synchronousStandbyNames: string;
     }
-  /** Ends when no process of the instance is left. */
-  | { readonly kind: 'stop'; readonly mode: 'fast' | 'immediate' }
+  /** Ends when no process of the instance is left, or none that will ever execute an instruction (`dying`). */
+  | {
+      readonly kind: 'stop';
+      readonly mode: 'fast' | 'immediate';
+      /** It lives and cannot serve: why. Nothing is waited for longer than it must be, and the key is to be given away. */
+      readonly unable?: string;
+    }
   /** Ends when the instance is writable. */
   | { readonly kind: 'promote' }
   /** Write the configuration, and reload it. */

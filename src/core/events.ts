@@ -92,6 +92,12 @@ export type Event =
       readonly accepted: boolean;
       readonly because: string;
     }
+  /** A write probe came back. One that hangs does not. */
+  | { readonly kind: 'storage-probed'; readonly outcome: StorageOutcome }
+  /** A `persist` has not ended, or not well, since then; the effects that rely on it wait. */
+  | { readonly kind: 'save-overdue'; readonly since: Instant; readonly error: string }
+  /** That one is on disk now. */
+  | { readonly kind: 'saved' }
   | { readonly kind: 'operator'; readonly requestId: string; readonly request: OperatorRequest };
 
 /** What became of a transaction, as far as this host can know. */
@@ -103,6 +109,11 @@ export type TransactionOutcome =
   | { readonly kind: 'not-sent'; readonly error: string }
   /** Sent and not answered: it may have been applied, or may yet be. */
   | { readonly kind: 'unanswered'; readonly error: string };
+
+/** What became of a write probe. `error`: the system's words, for people; only what says that storage takes nothing is one. */
+export type StorageOutcome =
+  /** `freeBytes`: what is left to the user that PostgreSQL runs as, on the fuller of its file systems. */
+  { readonly ok: true; readonly freeBytes: number } | { readonly ok: false; readonly error: string };
 
 /** What became of a job; `error` is for people, nothing is decided on its words. */
 export type JobOutcome =

@@ -22,7 +22,16 @@ import { standingTightening, type Tightening } from './sync-standbys.ts';
 import { entryOf, originFromHistory } from './term-tree.ts';
 
 /** What the instance is, in one word. */
-export type InstanceKind = 'unknown' | 'empty' | 'unusable' | 'stopped' | 'starting' | 'silent' | 'primary' | 'replica';
+export type InstanceKind =
+  | 'unknown'
+  | 'empty'
+  | 'unusable'
+  | 'stopped'
+  | 'starting'
+  | 'silent'
+  | 'dying'
+  | 'primary'
+  | 'replica';
 
 /** All that a rule may look at. */
 export interface Facts {
@@ -151,7 +160,8 @@ function instanceKind(postgres: PostgresStatus | undefined): InstanceKind {
 function mayWrite(state: State): boolean {
   const { postgres, job, durable } = state;
   if (writes(job?.job)) return true;
-  if (postgres === undefined || postgres.instance.kind === 'stopped') return false;
+  if (postgres === undefined || postgres.instance.kind === 'stopped' || postgres.instance.kind === 'dying')
+    return false;
   // A promotion that was asked for may happen at any moment, whoever still waits for it.
   if (durable.promoting !== undefined) return true;
   if (postgres.instance.kind === 'running') return !postgres.instance.inRecovery;

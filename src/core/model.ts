@@ -3,6 +3,7 @@
  * The keys of the DCS and their records are those of the failover protocol (ARCHITECTURE.md lists them).
  */
 import type { Lsn } from './lsn.ts';
+import type { Slot, WalSender } from './replicas.ts';
 import type { TimelineSwitch } from './timeline.ts';
 
 /**
@@ -183,6 +184,8 @@ export interface Settings {
   readonly heartbeatIntervalMs: number;
   readonly maximumLagOnFailoverBytes: bigint;
   readonly primaryStartTimeoutMs: number;
+  /** Storage that hangs, or takes nothing, for so long is a reason to move the primary. */
+  readonly storageTimeoutMs: number;
   readonly pause: boolean;
   readonly synchronousMode: 'off' | 'on' | 'quorum';
   /** Commits hang rather than be acknowledged by the primary alone. */
@@ -301,28 +304,6 @@ export interface Durable {
 
 /* ---------------------------------------------------------------- PostgreSQL as it is seen */
 
-/** One row of pg_stat_replication. */
-export interface WalSender {
-  readonly applicationName: string;
-  readonly userName: string;
-  readonly clientAddress: string | null;
-  readonly state: string;
-  readonly syncState: string;
-  readonly syncPriority: number;
-  readonly flushLsn: Lsn | undefined;
-  readonly replayLsn: Lsn | undefined;
-  /** Since its last word. */
-  readonly replyAgeMs: number | undefined;
-}
-
-/** One row of pg_replication_slots. */
-export interface Slot {
-  readonly name: string;
-  readonly physical: boolean;
-  readonly active: boolean;
-  readonly restartLsn: Lsn | undefined;
-}
-
 /** pg_control: the last word of an instance that is down. */
 export interface ControlData {
   readonly systemId: string;
@@ -352,8 +333,10 @@ export type Instance =
   | { readonly kind: 'stopped'; readonly exit?: InstanceExit }
   /** A postmaster is there and does not take connections yet, or no longer. `because` in its own words. */
   | { readonly kind: 'starting'; readonly because: string }
-  /** A postmaster is there and the inspection did not get an answer in time. */
-  | { readonly kind: 'silent'; readonly because: string }
+  /** A postmaster is there and gave no answer. `frozen`: a signal stopped it; `crowded`: it lives, without a free connection. */
+  | { readonly kind: 'silent'; readonly why: 'frozen' | 'crowded' | 'unanswered'; readonly because: string }
+  /** All that is left was sent SIGKILL, and the kernel holds it (storage that hangs): it never executes another instruction. */
+  | { readonly kind: 'dying'; readonly because: string }
   | RunningInstance;
 
 /** How the instance ended. `stopped`: an orderly end (pg_control says "shut down"); `crashed`: any other. */
@@ -369,8 +352,13 @@ export interface RunningInstance {
   readonly timeline: number;
   readonly serverVersion: number;
   readonly startTime: string;
-  /** Primary only. */
+  /** Primary only: written, and on disk. */
   readonly writtenLsn: Lsn | undefined;
+  readonly flushedLsn: Lsn | undefined;
+  /** Some process waits until WAL is written or flushed. */
+  readonly awaitsWal: boolean;
+  /** Clients have every connection that clients may have. */
+  readonly isCrowded: boolean;
   /** Replica only: flushed by the WAL receiver since the start, and replayed. */
   readonly receivedLsn: Lsn | undefined;
   readonly replayedLsn: Lsn | undefined;

@@ -1,6 +1,8 @@
 /** What the DCS says of leases, folded into the state. */
+import type { LeasePurpose } from './effects.ts';
 import type { Event } from './events.ts';
-import { renewed } from './lease.ts';
+import { factsOf } from './facts.ts';
+import { renewed, retryLeaseAfterMs } from './lease.ts';
 import type { Instant } from './model.ts';
 import type { State } from './state.ts';
 
@@ -32,6 +34,14 @@ export function observeRenewal(state: State, event: Extract<Event, { kind: 'leas
     leaderLease: { purpose, leaseId, ttlMs, askedTtlMs: ttlMs, validFrom: sentAt },
     leaderLeaseBusyUntil: undefined,
   };
+}
+
+/** No answer, or an error: it is asked for again soon. */
+export function observeLeaseFailure(state: State, purpose: LeasePurpose, now: Instant): State {
+  const busyUntil = now + retryLeaseAfterMs(factsOf(state, now).settings.ttlMs);
+  return purpose === 'leader'
+    ? { ...state, leaderLeaseBusyUntil: busyUntil }
+    : { ...state, memberLeaseBusyUntil: busyUntil };
 }
 
 /** The DCS does not know the lease. */

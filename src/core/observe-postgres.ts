@@ -1,6 +1,8 @@
 /** What the instance shows, folded into the state: since when it is down, and what its WAL is worth. */
+import { isCrowdedInstance } from './ability.ts';
 import { endpointOf, type Facts, factsOf } from './facts.ts';
 import type { Durable, Instant, PostgresStatus, RunningInstance, TermEntry } from './model.ts';
+import { abilityOf } from './observe-storage.ts';
 import { isPastFloor, lsnOf } from './position.ts';
 import { namesUnder } from './quorum.ts';
 import type { State } from './state.ts';
@@ -20,8 +22,8 @@ export function observePostgres(state: State, status: PostgresStatus, now: Insta
     ...state,
     postgres: status,
     seenAt: now,
-    downSince: up ? undefined : (state.downSince ?? now),
-    silentSince: instance.kind === 'silent' ? (state.silentSince ?? now) : undefined,
+    ...abilityOf(state, status, now),
+    downSince: up || isCrowdedInstance(instance) ? undefined : (state.downSince ?? now),
     wentDownInPause:
       instance.kind === 'stopped' &&
       (state.wentDownInPause || (paused && before !== undefined && before !== 'stopped')),

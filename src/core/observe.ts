@@ -4,10 +4,9 @@ import { joinTerm } from './branch.ts';
 import { readRequestMs } from './chores.ts';
 import type { Event, TransactionOutcome } from './events.ts';
 import { type Facts, factsOf } from './facts.ts';
-import { retryLeaseAfterMs } from './lease.ts';
 import type { ClusterView, Instant } from './model.ts';
 import { observeJob } from './observe-jobs.ts';
-import { abandon, observeGrant, observeLeaseGone, observeRenewal } from './observe-leases.ts';
+import { abandon, observeGrant, observeLeaseFailure, observeLeaseGone, observeRenewal } from './observe-leases.ts';
 import {
   observeAlive,
   observeGate,
@@ -17,6 +16,7 @@ import {
   observeQuestion,
 } from './observe-peers.ts';
 import { observePostgres, settleWal } from './observe-postgres.ts';
+import { observeStorage } from './observe-storage.ts';
 import { coverOf } from './quorum.ts';
 import { acceptRequest } from './requests.ts';
 import { emptyDurable, type PendingTransaction, type State, withDecisions } from './state.ts';
@@ -67,12 +67,8 @@ export function observe(state: State, event: Event, now: Instant): State {
       return observeRenewal(state, event);
     case 'lease-gone':
       return observeLeaseGone(state, event.leaseId, now);
-    case 'lease-failed': {
-      const busyUntil = now + retryLeaseAfterMs(factsOf(state, now).settings.ttlMs);
-      return event.purpose === 'leader'
-        ? { ...state, leaderLeaseBusyUntil: busyUntil }
-        : { ...state, memberLeaseBusyUntil: busyUntil };
-    }
+    case 'lease-failed':
+      return observeLeaseFailure(state, event.purpose, now);
     case 'postgres-seen':
       return observePostgres(state, event.status, now);
     case 'job-progress':
@@ -91,6 +87,10 @@ export function observe(state: State, event: Event, now: Instant): State {
       return observeQuestion(state, event, now);
     case 'failsafe-answered':
       return observePromise(state, event);
+    case 'storage-probed':
+    case 'save-overdue':
+    case 'saved':
+      return observeStorage(state, event, now);
     case 'operator':
       return acceptRequest(state, event.requestId, event.request, now);
   }

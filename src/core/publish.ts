@@ -1,4 +1,5 @@
 /** What a member tells the others about itself, and when. */
+import { isCrowded, storageTrouble } from './ability.ts';
 import { type Facts, holdsKey } from './facts.ts';
 import type { MemberRecord, MemberRole, MemberState, StatusRecord } from './model.ts';
 import { lsnOf } from './position.ts';
@@ -23,7 +24,7 @@ export function memberRecord(facts: Facts): MemberRecord {
     pause: facts.paused,
     pendingRestart: running?.pendingRestart ?? [],
     checkpointed: !state.durable.checkpointDue,
-    unfit: state.durable.floor !== undefined || state.durable.rewinding || state.reinit !== undefined,
+    unfit: isUnfit(facts),
     rule: state.lastRule.name,
     because: state.lastRule.because,
   };
@@ -38,6 +39,13 @@ export function memberRecord(facts: Facts): MemberRecord {
   if (state.durable.originTerm !== undefined) record.originTerm = state.durable.originTerm;
   if (state.job?.progress !== undefined) record.progress = state.job.progress;
   return record;
+}
+
+function isUnfit(facts: Facts): boolean {
+  const { durable, reinit } = facts.state;
+  return (
+    durable.floor !== undefined || durable.rewinding || reinit !== undefined || storageTrouble(facts) !== undefined
+  );
 }
 
 function memberRole(facts: Facts): MemberRole {
@@ -70,6 +78,8 @@ function memberState(facts: Facts): MemberState {
     case 'starting':
       return 'starting';
     case 'silent':
+      return isCrowded(facts) ? 'running' : 'crashed';
+    case 'dying':
       return 'crashed';
     case 'empty':
       return failures.has('initdb') ? 'initdb failed' : 'stopped';

@@ -3,6 +3,7 @@
  * Single shot, first match, no fall-through. Nothing else in pgherd decides about roles.
  */
 import type { Facts } from './facts.ts';
+import { abilityRules } from './rules/ability.ts';
 import { directoryRules } from './rules/directory.ts';
 import { followerRules, mayStream } from './rules/follower.ts';
 import { foundingRules } from './rules/founding.ts';
@@ -57,6 +58,7 @@ const witnessRules: readonly Rule[] = [
 /** The sections in their order, for the documentation. */
 export const ruleSections: readonly { readonly title: string; readonly rules: readonly Rule[] }[] = [
   { title: 'Safety', rules: safetyRules },
+  { title: 'PostgreSQL lives and cannot serve', rules: abilityRules },
   { title: 'The agent is to end', rules: shutdownRules },
   { title: 'Not ready to decide', rules: readinessRules },
   { title: 'A witness', rules: witnessRules },

@@ -1,4 +1,5 @@
 /** When the core must look again although nothing happened: the earliest moment at which a rule or a chore could change its mind. */
+import { abilityMoments } from './ability.ts';
 import { inspectionEveryMs } from './chores.ts';
 import { electionWaitMs } from './election.ts';
 import type { Facts } from './facts.ts';
@@ -7,6 +8,7 @@ import { beatEveryMs, listens } from './heartbeat.ts';
 import { deadlineOf, renewalDueAt } from './lease.ts';
 import type { Instant } from './model.ts';
 import { positionsEveryMs } from './publish.ts';
+import { crowdedMs, unableStopMs } from './rules/ability.ts';
 
 /** Of so many who wait for each other. */
 const ranksMax = 8;
@@ -37,6 +39,9 @@ export function wakeAt(facts: Facts): Instant {
   for (const { retryAt } of state.failures.values()) at(retryAt);
   for (const { until } of state.requests) at(until);
   at(inspectionMoment(facts));
+  abilityMoments(facts, at);
+  if (state.crowdedAt !== undefined) at(state.crowdedAt + crowdedMs);
+  if (state.job !== undefined) at(state.job.startedAt + unableStopMs);
   if (listens(facts)) synchronousMoments(facts, at);
   if (state.keyAbsentSince !== undefined) vacancyMoments(facts, state.keyAbsentSince, at);
   return next;

@@ -1,7 +1,8 @@
 /** A physical slot for each other member, so that no WAL is removed that it still needs, and that only it uses. */
 import type { Effect, SlotWish } from './effects.ts';
 import type { Facts } from './facts.ts';
-import type { Rule, Slot } from './model.ts';
+import type { Rule } from './model.ts';
+import type { Slot } from './replicas.ts';
 
 const plain = /^[a-z0-9_]{1,63}$/;
 

@@ -115,8 +115,17 @@ export interface State {
   readonly wentDownInPause: boolean;
   /** A stop of ours is the reason that the instance is down. */
   readonly stoppedByUs: boolean;
-  /** Since when the postmaster lives but does not answer. */
-  readonly silentSince: Instant | undefined;
+  /** Since when a signal has stopped the postmaster. */
+  readonly frozenSince: Instant | undefined;
+  /** WAL that somebody waits for is not flushed beyond `flushedLsn`: since when. */
+  readonly walStuck: { readonly since: Instant; readonly flushedLsn: Lsn } | undefined;
+  /** When clients were last seen to have every connection. */
+  readonly crowdedAt: Instant | undefined;
+  readonly storage: StorageSeen | undefined;
+  /** Since when what is to be remembered could not be saved. */
+  readonly unsaved: { readonly since: Instant; readonly error: string } | undefined;
+  /** Why the instance was ended though it lived: the key is to be given away. */
+  readonly unable: string | undefined;
 
   /** What the guard was told last. */
   readonly armedUntil: Instant | undefined;
@@ -162,6 +171,19 @@ export interface Probe {
   readonly answered: boolean | undefined;
   /** When the last attempt that failed was begun. */
   readonly failedAskedAt: Instant | undefined;
+}
+
+/** What the write probes show. */
+export interface StorageSeen {
+  /** When the last one was asked for, and whether it came back. */
+  readonly askedAt: Instant;
+  readonly answered: boolean;
+  /** How far the instance had flushed its WAL then. */
+  readonly flushedLsn: Lsn | undefined;
+  /** They come back with errors, or find no room: since when. */
+  readonly failing: { readonly since: Instant; readonly error: string } | undefined;
+  /** As of the last one that came back; undefined when it failed. */
+  readonly freeBytes: number | undefined;
 }
 
 /** Sent, and not answered yet. */
@@ -265,6 +287,16 @@ const nothingHeard = {
   decisionsTold: [],
 } satisfies Partial<State>;
 
+/** Nothing speaks against the instance. */
+const ableAsFarAsKnown = {
+  frozenSince: undefined,
+  walStuck: undefined,
+  crowdedAt: undefined,
+  storage: undefined,
+  unsaved: undefined,
+  unable: undefined,
+} satisfies Partial<State>;
+
 /** Nothing is known and nothing was asked for. */
 export function initialState(self: Self): State {
   return {
@@ -308,7 +340,7 @@ export function initialState(self: Self): State {
     downSince: undefined,
     wentDownInPause: false,
     stoppedByUs: false,
-    silentSince: undefined,
+    ...ableAsFarAsKnown,
     armedUntil: undefined,
     abstainTerm: undefined,
     takenOn: undefined,

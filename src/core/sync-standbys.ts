@@ -6,8 +6,9 @@
 import type { Facts } from './facts.ts';
 import { type Lsn, lagBytes, lsnZero } from './lsn.ts';
 import { keepingLast } from './memo.ts';
-import type { Instant, MemberRecord, Mode, RunningInstance, WalSender } from './model.ts';
+import type { Instant, MemberRecord, Mode, RunningInstance } from './model.ts';
 import { namesUnder } from './quorum.ts';
+import type { WalSender } from './replicas.ts';
 
 /** (S, k), and whether commits wait at all. */
 export interface SyncSet {

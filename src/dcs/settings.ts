@@ -10,9 +10,11 @@ import type { Settings } from '../core/model.ts';
 import {
   defaultFailureTimeoutMs,
   defaultHeartbeatIntervalMs,
+  defaultStorageTimeoutMs,
   defaultTtlMs,
   failureTimeoutMinS,
   heartbeatIntervalMinS,
+  storageTimeoutMinS,
   timingProblems,
 } from '../lib/timing.ts';
 import { decodeValue, type Issue, optional } from './decode.ts';
@@ -206,6 +208,7 @@ const settingsSchema = z
       primary_start_timeout: duration(undefined, 0),
       // Patroni's name of it before version 3.
       master_start_timeout: duration(undefined, 0),
+      storage_timeout: duration(defaultStorageTimeoutMs, storageTimeoutMinS),
       member_slots_ttl: duration(1_800_000, 0),
       synchronous_mode: synchronousMode,
       synchronous_mode_strict: flag(false),
@@ -232,6 +235,7 @@ const settingsSchema = z
       heartbeatIntervalMs,
       maximumLagOnFailoverBytes: found.maximum_lag_on_failover,
       primaryStartTimeoutMs: found.primary_start_timeout ?? found.master_start_timeout ?? 300_000,
+      storageTimeoutMs: found.storage_timeout,
       pause: found.pause,
       synchronousMode: found.synchronous_mode,
       synchronousModeStrict: found.synchronous_mode_strict,
@@ -278,6 +282,7 @@ const fields: readonly Field[] = [
     alias: ['master_start_timeout'],
     encode: (to) => to.primaryStartTimeoutMs / 1000,
   },
+  { name: 'storageTimeoutMs', path: ['storage_timeout'], encode: (to) => to.storageTimeoutMs / 1000 },
   { name: 'memberSlotsTtlMs', path: ['member_slots_ttl'], encode: (to) => to.memberSlotsTtlMs / 1000 },
   // Patroni says "not paused" by leaving it out.
   { name: 'pause', path: ['pause'], encode: (to) => (to.pause ? true : undefined) },

@@ -5,6 +5,10 @@ export const defaultTtlMs = 10_000;
 /** A beat takes a round trip, and a machine under load may stop for a tenth of a second. */
 export const failureTimeoutMinS = 0.3;
 export const heartbeatIntervalMinS = 0.05;
+/** Where nothing is said: a disk that is merely busy has answered by then. */
+export const defaultStorageTimeoutMs = 5000;
+/** A slow disk is no broken one. */
+export const storageTimeoutMinS = 1;
 
 /** Where nothing is said: a live migration stuns a host for a second. */
 export function defaultFailureTimeoutMs(ttlMs: number): number {

@@ -3,7 +3,7 @@
  * the cluster's roles beyond `as: 'primary' | 'replica'`.
  */
 import type { Job, SlotWish } from '../core/effects.ts';
-import type { JobOutcome } from '../core/events.ts';
+import type { JobOutcome, StorageOutcome } from '../core/events.ts';
 import type { Endpoint, PostgresStatus, Progress } from '../core/model.ts';
 
 /** Who is told of the instance without asking. */
@@ -38,6 +38,11 @@ export interface Postgres {
   gate(mark: string): Promise<JobOutcome>;
   /** Whether a postmaster answers at another member's address within `timeoutMs`; no answer is never an error. */
   probe(endpoint: Endpoint, timeoutMs: number): Promise<boolean>;
+  /**
+   * Writes something where the instance writes, and flushes it. While storage hangs this does not resolve; then it is not
+   * to be called again before it does.
+   */
+  probeStorage(): Promise<StorageOutcome>;
   changeSlots(create: readonly SlotWish[], drop: readonly string[]): Promise<JobOutcome>;
   /** Begins to watch the postmaster; PostgreSQL is neither started nor changed by it. */
   watch(listener: PostgresListener): void;

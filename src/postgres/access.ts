@@ -1,6 +1,6 @@
 /** How the agent reaches its own instance, and what it means when it cannot. */
 import type { Instance } from '../core/model.ts';
-import type { Address, SessionOutcome, SessionRequest } from './connection.ts';
+import { type Address, type SessionOutcome, type SessionRequest, tooManyConnections } from './connection.ts';
 import type { Setup } from './options.ts';
 import type { PidFile } from './process-table.ts';
 
@@ -41,14 +41,18 @@ export function accessOf(setup: Setup, pidFile: PidFile | undefined): Access {
     if (outcome.code?.startsWith('28')) {
       return {
         kind: 'silent',
+        why: 'unanswered',
         because: `PostgreSQL at ${place} does not let user "${credentials.username}" in: ${outcome.error}; check postgresql.authentication.superuser and pg_hba.conf`,
       };
     }
     if (outcome.code === 'ECONNREFUSED' || outcome.code === 'ENOENT') {
       if (status !== 'ready') return { kind: 'starting', because: `nothing listens at ${place} yet` };
-      return { kind: 'silent', because: `PostgreSQL runs, but not at ${place}; check postgresql.listen` };
+      const because = `PostgreSQL runs, but not at ${place}; check postgresql.listen`;
+      return { kind: 'silent', why: 'unanswered', because };
     }
-    return { kind: 'silent', because: `the connection to ${place} failed: ${outcome.error}` };
+    // It takes a server that lives to say so.
+    const why = outcome.code === tooManyConnections ? 'crowded' : 'unanswered';
+    return { kind: 'silent', why, because: `the connection to ${place} failed: ${outcome.error}` };
   };
   const { connectMs, queryMs } = setup.timings;
   return { place, refusal, request: { address, credentials, database: 'postgres', connectMs, queryMs } };

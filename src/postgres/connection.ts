@@ -75,7 +75,8 @@ export type SessionOutcome =
   /** `code`: the SQLSTATE, or the system's error (ECONNREFUSED); undefined for a missed deadline. */
   | { readonly ok: false; readonly code: string | undefined; readonly error: string };
 
-const tooManyConnections = '53300';
+/** SQLSTATE too_many_connections: PostgreSQL lives, and has no place for one more. */
+export const tooManyConnections = '53300';
 const invalidAuthorization = '28000';
 
 /** Opens a session; where there is no place for a replication connection, an ordinary one. */

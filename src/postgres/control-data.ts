@@ -1,6 +1,7 @@
 /** pg_control, through pg_controldata: the last word of an instance that is down. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '../core/lsn.ts';
 import type { ControlData } from '../core/model.ts';
 import type { Setup } from './options.ts';
@@ -61,11 +62,22 @@ export function wasShutDown(control: ControlData): boolean {
   return control.state === 'shut down' || control.state === 'shut down in recovery';
 }
 
+/** How long the file system may take to tell of a file: a look at the instance must not wait for storage that hangs. */
+const fileMarkMs = 500;
+
 /** Reads pg_control anew whenever the file has changed: a fork each second would cost more than all the rest. */
 export function controlDataReader(setup: Setup): (fresh: boolean) => Promise<ControlOutcome> {
   let cached: { readonly mark: string; readonly readAt: number; readonly outcome: ControlOutcome } | undefined;
+  let asked: Promise<string | undefined> | undefined;
   return async (fresh) => {
-    const mark = await fileMark(join(setup.dataDir, 'global', 'pg_control'));
+    // One that is not answered is not asked twice.
+    asked ??= fileMark(join(setup.dataDir, 'global', 'pg_control')).finally(() => (asked = undefined));
+    const mark = await Promise.race([asked, sleep(fileMarkMs, late)]);
+    if (mark === late) {
+      // Of a server that has ended since, the file would say something else.
+      if (cached && !fresh) return cached.outcome;
+      return { ok: false, error: `the file system does not answer within ${fileMarkMs} ms` };
+    }
     const now = setup.clock.now();
     // While a server writes it (`fresh` false) once a second is enough.
     if (cached && (cached.mark === mark || (!fresh && now - cached.readAt < 1000))) return cached.outcome;
@@ -74,6 +86,8 @@ export function controlDataReader(setup: Setup): (fresh: boolean) => Promise<Con
     return outcome;
   };
 }
+
+const late = Symbol('late');
 
 async function fileMark(path: string): Promise<string | undefined> {
   try {

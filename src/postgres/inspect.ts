@@ -165,8 +165,9 @@ async function look(inspection: Inspection, attempt: number): Promise<PostgresSt
   if (sighting.kind === 'orphans') {
     const pids = sighting.processes.map((process) => process.pid).join(', ');
     const because = `the postmaster is gone, and its processes ${pids} cannot be ended`;
-    return statusOf(inspection, { kind: 'silent', because });
+    return statusOf(inspection, silent(because));
   }
+  if (sighting.kind === 'dying') return dyingStatus(inspection, sighting.processes);
   if (sighting.kind === 'single-user') {
     const because = `crash recovery in a single-user server (${sighting.process.pid})`;
     return statusOf(inspection, { kind: 'starting', because });
@@ -175,13 +176,24 @@ async function look(inspection: Inspection, attempt: number): Promise<PostgresSt
   const mayBeOver = seen === 'session-lost' || (seen.instance.kind !== 'running' && !stillThere(sighting.process));
   if (mayBeOver && attempt < 3) return look(inspection, attempt + 1);
   return seen === 'session-lost'
-    ? statusOf(inspection, { kind: 'silent', because: 'the server ends every connection of the inspection' })
+    ? statusOf(inspection, silent('the server ends every connection of the inspection'))
     : seen;
 }
 
 function stoppedStatus(inspection: Inspection): Promise<PostgresStatus> {
   const { exit } = inspection;
   return statusOf(inspection, exit === undefined ? { kind: 'stopped' } : { kind: 'stopped', exit });
+}
+
+function silent(because: string): Instance {
+  return { kind: 'silent', why: 'unanswered', because };
+}
+
+function dyingStatus(inspection: Inspection, processes: readonly InstanceProcess[]): Promise<PostgresStatus> {
+  dropSession(inspection);
+  const pids = processes.map((process) => process.pid).join(', ');
+  const because = `PostgreSQL was killed, and the kernel holds its processes ${pids} until storage answers; they can do nothing more`;
+  return statusOf(inspection, { kind: 'dying', because });
 }
 
 async function statusOf(
@@ -201,7 +213,7 @@ async function ask(inspection: Inspection, sighting: Postmaster): Promise<Postgr
   const { memory } = inspection;
   if (/[Tt]/.test(sighting.process.state)) {
     const because = `the postmaster (${sighting.process.pid}) is stopped by a signal`;
-    return statusOf(inspection, { kind: 'silent', because });
+    return statusOf(inspection, { kind: 'silent', why: 'frozen', because });
   }
   const access = accessOf(inspection.setup, sighting.pidFile);
   const connected = await connect(inspection, access, sighting.pidFile?.status);
@@ -209,13 +221,10 @@ async function ask(inspection: Inspection, sighting: Postmaster): Promise<Postgr
   const open = connected.session;
   const seen = await askSeen(open);
   if (!seen.ok) {
-    if (open.isOpen()) return statusOf(inspection, { kind: 'silent', because: `the inspection failed: ${seen.error}` });
+    if (open.isOpen()) return statusOf(inspection, silent(`the inspection failed: ${seen.error}`));
     inspection.session = undefined;
     if (!open.wasLate()) return 'session-lost';
-    return statusOf(inspection, {
-      kind: 'silent',
-      because: `the inspection at ${access.place} had ${seen.error}`,
-    });
+    return statusOf(inspection, silent(`the inspection at ${access.place} had ${seen.error}`));
   }
   const timeline = seen.value.inRecovery ? await askReplayTimeline(open) : undefined;
   const settings = memory.needsSettings(seen.value) ? await askSettings(open, memory.settingNames()) : undefined;

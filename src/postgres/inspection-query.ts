@@ -19,6 +19,8 @@ const maybeText = z.string().nullable();
  * anew before its next statement: so synchronous_standby_names is what a new session sees, except in the microseconds
  * in which the server sends those signals. A job that has to prove a setting opens a new session for it.
  * A walsender without a standby behind it (state `startup`: our own session is one) is no standby.
+ * WALWrite is the name of a lock and of a wait for the disk (PostgreSQL 17 writes it WalWrite); the view
+ * pg_stat_activity would look up names that nobody asks for.
  */
 const inspectionQuery = `
 SELECT json_build_object(
@@ -26,6 +28,11 @@ SELECT json_build_object(
   'primaryTimeline', CASE WHEN NOT r.recovery
       THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
   'writtenLsn', CASE WHEN NOT r.recovery THEN pg_current_wal_lsn() END,
+  'flushedLsn', CASE WHEN NOT r.recovery THEN pg_current_wal_flush_lsn() END,
+  'awaitsWal', busy.awaits_wal,
+  'clients', busy.clients,
+  'clientsMax', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+      - coalesce(current_setting('reserved_connections', true), '0')::int,
   'receivedLsn', CASE WHEN r.recovery THEN pg_last_wal_receive_lsn() END,
   'replayedLsn', CASE WHEN r.recovery THEN pg_last_wal_replay_lsn() END,
   'replayedAt', CASE WHEN r.recovery THEN pg_last_xact_replay_timestamp()::text END,
@@ -59,12 +66,19 @@ SELECT json_build_object(
         'name', p.slot_name, 'physical', p.slot_type = 'physical', 'active', p.active,
         'restartLsn', p.restart_lsn) ORDER BY p.slot_name), '[]') FROM pg_replication_slots p)
 )::text AS seen
-FROM (SELECT pg_is_in_recovery() AS recovery OFFSET 0) r`;
+FROM (SELECT pg_is_in_recovery() AS recovery OFFSET 0) r,
+  (SELECT count(*) FILTER (WHERE backend_type = 'client backend') AS clients,
+      count(*) FILTER (WHERE lower(wait_event) IN ('walwrite', 'walsync', 'walinitwrite', 'walinitsync')) > 0 AS awaits_wal
+    FROM pg_stat_get_activity(NULL)) busy`;
 
 const seenForm = z.object({
   inRecovery: z.boolean(),
   primaryTimeline: z.int().nullable(),
   writtenLsn: maybeLsn,
+  flushedLsn: maybeLsn,
+  awaitsWal: z.boolean(),
+  clients: z.int(),
+  clientsMax: z.int(),
   receivedLsn: maybeLsn,
   replayedLsn: maybeLsn,
   replayedAt: maybeText,

@@ -1,4 +1,5 @@
 /** The PostgreSQL port on a real instance: one job at a time, and an eye on the server. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from '../core/effects.ts';
 import type { JobOutcome } from '../core/events.ts';
 import type { Progress } from '../core/model.ts';
@@ -13,7 +14,7 @@ import { initializeDatabase } from './initdb.ts';
 import { type Inspector, inspector } from './inspect.ts';
 import { runStatements, withSession } from './job-session.ts';
 import { type PostgresOptions, type Setup, setupOf } from './options.ts';
-import { fenceInstance, stopInstance } from './postmaster.ts';
+import { fenceInstance, killInstance, stopInstance } from './postmaster.ts';
 import { probePostmaster } from './probe.ts';
 import { promoteInstance } from './promote.ts';
 import { provisionRoles } from './provision.ts';
@@ -21,6 +22,7 @@ import { forgetKeptFiles, rewindInstance } from './rewind.ts';
 import { severInstance, walReceiverRuns } from './sever.ts';
 import { changeSlots } from './slots.ts';
 import { prepareStateDirectory, startInstance } from './start.ts';
+import { storageProbe } from './storage-probe.ts';
 import { type Watch, watchInstance } from './watch.ts';
 
 /** The adapter for one data directory. Nothing is touched until it is asked for something. */
@@ -35,12 +37,16 @@ export function managePostgres(options: PostgresOptions): Postgres {
     } catch (error) {
       // The port does not throw: what nobody foresaw is an instance of which nothing is known.
       const because = `the inspection failed: ${messageOf(error)}`;
-      return { directory: { kind: 'unusable', error: because }, instance: { kind: 'silent', because } };
+      return {
+        directory: { kind: 'unusable', error: because },
+        instance: { kind: 'silent', why: 'unanswered', because },
+      };
     }
   });
   watch = watching;
   const jobs = jobQueue();
   const gate = gates(setup);
+  const storage = storageProbe(setup);
   const repairOnce = once(() => repair(setup, inspect));
 
   return {
@@ -58,7 +64,7 @@ export function managePostgres(options: PostgresOptions): Postgres {
           watching.wake();
         }
       }),
-    fence: async () => {
+    fence: shared(async () => {
       // A postmaster that a job has just spawned cannot be found yet: the job kills it when it is cancelled.
       const starting = jobs.cancel();
       inspect.stopping('PostgreSQL was ended at once by pgherd');
@@ -66,10 +72,11 @@ export function managePostgres(options: PostgresOptions): Postgres {
       await starting;
       await fenceInstance(setup, () => inspect.sight());
       watching.wake();
-    },
+    }),
     walReceiverRuns: () => walReceiverRuns(() => inspect.sight()),
     gate: (mark) => gate.pass(mark),
     probe: probePostmaster,
+    probeStorage: () => storage.probe(),
     changeSlots: async (create, drop) => {
       const outcome = await changeSlots(setup, create, drop);
       watching.wake();
@@ -77,6 +84,7 @@ export function managePostgres(options: PostgresOptions): Postgres {
     },
     watch: (listener) => watching.begin(listener),
     close: async () => {
+      storage.close();
       gate.close();
       await jobs.cancel();
       await watching.close();
@@ -108,8 +116,12 @@ function carryOut(
     case 'start':
       return startInstance(setup, inspect, job, signal, () => watch.wake());
     case 'stop':
-      inspect.stopping(`PostgreSQL was stopped by pgherd (${job.mode})`);
-      return stopInstance(setup, job.mode, () => inspect.sight(), signal);
+      inspect.stopping(
+        `PostgreSQL was stopped by pgherd (${job.mode}${job.unable === undefined ? '' : `: ${job.unable}`})`,
+      );
+      return job.mode === 'immediate' && job.unable !== undefined
+        ? killInstance(setup, () => inspect.sight(), signal)
+        : stopInstance(setup, job.mode, () => inspect.sight(), signal);
     case 'promote':
       return promoteInstance(setup, signal);
     case 'configure':
@@ -162,6 +174,25 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
+/** Resolves when `work` is over, however it ended, or after `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([
+    work.catch(() => undefined),
+    sleep(ms, undefined, { signal: late.signal }).catch(() => undefined),
+  ]);
+  late.abort();
+}
+
+/** A call while one is under way is that one. */
+function shared(work: () => Promise<void>): () => Promise<void> {
+  let underWay: Promise<void> | undefined;
+  return () => {
+    underWay ??= work().finally(() => (underWay = undefined));
+    return underWay;
+  };
+}
+
 interface RunningJob {
   readonly kind: Job['kind'];
   readonly done: Promise<unknown>;
@@ -183,13 +214,18 @@ function givesWay(running: Job['kind'], next: Job['kind']): boolean {
   return running === 'checkpoint' && next !== 'checkpoint';
 }
 
+/** A server that a cancelled job has spawned is killed at once; a job that has not ended by then waits for storage, and has none. */
+const cancelMs = 2000;
+
 function jobQueue(): JobQueue {
   let current: RunningJob | undefined;
+  /** Of all jobs so far: storage that hangs holds some of them long after they were cancelled. */
+  let allDone: Promise<unknown> = Promise.resolve();
   return {
     cancel: async () => {
       const former = current;
       former?.controller.abort();
-      if (former?.spawns) await former.done.catch(() => undefined);
+      if (former?.spawns) await within(cancelMs, former.done);
     },
     run: async (job, signal, work) => {
       // A stop ends whatever runs; a checkpoint gives way, since the server goes on with it by itself.
@@ -200,11 +236,15 @@ function jobQueue(): JobQueue {
       const abort = (): void => controller.abort();
       if (signal.aborted) abort();
       else signal.addEventListener('abort', abort, { once: true });
+      const before = allDone;
       const done = (async () => {
         former?.controller.abort();
-        await former?.done.catch(() => undefined);
+        // A stop does not wait for what storage holds; whatever writes files waits for everything that does.
+        if (job.kind === 'stop') await within(cancelMs, before);
+        else await before;
         return work(controller.signal);
       })();
+      allDone = Promise.allSettled([before, done]);
       const mine = { kind: job.kind, done, controller, spawns: startsServer.has(job.kind) };
       current = mine;
       try {

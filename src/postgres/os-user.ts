@@ -131,7 +131,7 @@ export function asOsUser(
 export function osUserEnvironment(user: OsUser, extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (!/^(PG|PATRONI_|PGHERD_|NODE_)/.test(name)) environment[name] = value;
+    if (!/^(PG|PATRONI_|PGHERD_|NODE_|UV_)/.test(name)) environment[name] = value;
   }
   return { ...environment, HOME: user.home, USER: user.name, LOGNAME: user.name, ...extra };
 }

@@ -10,6 +10,7 @@ import { asOsUser, osUserEnvironment } from './os-user.ts';
 import {
   type InstanceProcess,
   instanceProcesses,
+  isDying,
   type PidFile,
   type ProcessFacts,
   postmasterAmong,
@@ -27,10 +28,22 @@ export type Sighting =
   /** A tool's own single-user server, as pg_rewind starts one for crash recovery. */
   | { readonly kind: 'single-user'; readonly process: ProcessFacts }
   /** The postmaster is gone, and these are not: they may still acknowledge commits. */
-  | { readonly kind: 'orphans'; readonly processes: readonly ProcessFacts[] };
+  | { readonly kind: 'orphans'; readonly processes: readonly ProcessFacts[] }
+  /** All were sent SIGKILL, and wait in the kernel for storage that hangs: none will execute another instruction. */
+  | { readonly kind: 'dying'; readonly processes: readonly ProcessFacts[] };
 
 /** `known`: the postmaster as it was last seen; it counts even when somebody removed its pid file. */
 export function lookForInstance(setup: Setup, known: InstanceProcess | undefined): Sighting {
+  const sighting = lookForAny(setup, known);
+  if (sighting.kind === 'none') return sighting;
+  const first = sighting.kind === 'orphans' ? sighting.processes[0] : sighting.process;
+  // One that can still act is enough: where the first one can, the others need not be looked at.
+  if (first === undefined || first.state !== 'D' || !isDying(first.pid)) return sighting;
+  const processes = instanceProcesses(setup.dataDir, setup.osUser);
+  return processes.every((process) => isDying(process.pid)) ? { kind: 'dying', processes } : sighting;
+}
+
+function lookForAny(setup: Setup, known: InstanceProcess | undefined): Exclude<Sighting, { readonly kind: 'dying' }> {
   const pidFile = readPidFile(setup.dataDir, setup.osUser);
   if (pidFile && !pidFile.singleUser) return { kind: 'postmaster', process: pidFile.process, pidFile };
   const process = known && stillThere(known);
@@ -123,7 +136,10 @@ interface Step {
 /** A logger that the postmaster left ends by itself when the last writer is gone; it acknowledges nothing. */
 const loggerGraceMs = 500;
 
-/** Ends when no process of the instance is left. */
+/** On storage that works a process that was killed is gone sooner: then it is waited for. */
+const dyingGraceMs = 300;
+
+/** Ends when no process of the instance is left, or none that can do anything (`dying`). */
 export async function stopInstance(
   setup: Setup,
   mode: 'fast' | 'immediate',
@@ -152,6 +168,11 @@ export async function fenceInstance(setup: Setup, look: () => Sighting): Promise
   await endInstance(setup, steps, look, new AbortController().signal);
 }
 
+/** SIGKILL to everything: what hangs, or is frozen, would not come to handle a gentler word. */
+export async function killInstance(setup: Setup, look: () => Sighting, signal: AbortSignal): Promise<JobOutcome> {
+  return endInstance(setup, [{ afterMs: 0, signal: 'SIGKILL', everybody: true }], look, signal);
+}
+
 async function endInstance(
   setup: Setup,
   steps: readonly Step[],
@@ -161,13 +182,17 @@ async function endInstance(
   const began = setup.clock.now();
   let done = 0;
   let orphanedAt: number | undefined;
+  let dyingAt: number | undefined;
   for (;;) {
     const sighting = look();
     if (sighting.kind === 'none') return { ok: true };
     if (signal.aborted) return { ok: false, error: 'the stop was cancelled' };
     const elapsedMs = setup.clock.now() - began;
     const step = steps[done];
-    if (sighting.kind === 'orphans') {
+    if (sighting.kind === 'dying') {
+      dyingAt ??= elapsedMs;
+      if (elapsedMs - dyingAt > dyingGraceMs) return { ok: true };
+    } else if (sighting.kind === 'orphans') {
       orphanedAt ??= elapsedMs;
       killOrphans(sighting.processes, elapsedMs - orphanedAt > loggerGraceMs);
     } else if (step && elapsedMs >= step.afterMs) {
@@ -176,11 +201,16 @@ async function endInstance(
       // SIGKILL is repeated: the postmaster may have made another process meanwhile.
       if (step.signal !== 'SIGKILL') done += 1;
     }
-    await sleep(elapsedMs < 300 ? 4 : 20);
+    // A look goes through all processes of the machine: what does not end soon is looked at less often.
+    await sleep(elapsedMs < 300 ? 4 : elapsedMs < 3000 ? 20 : 200);
   }
 }
 
-function send(setup: Setup, sighting: Exclude<Sighting, { readonly kind: 'none' | 'orphans' }>, step: Step): void {
+function send(
+  setup: Setup,
+  sighting: Exclude<Sighting, { readonly kind: 'none' | 'orphans' | 'dying' }>,
+  step: Step,
+): void {
   signalProcess(sighting.process, step.signal);
   // A frozen one takes a signal only when it goes on.
   if (step.signal !== 'SIGKILL') signalProcess(sighting.process, 'SIGCONT');

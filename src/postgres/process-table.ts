@@ -142,6 +142,24 @@ export function receiverOrNot(pid: number): 'walreceiver' | 'other' | 'unknown' 
   return /^postgres: (.*: )?walreceiver\b/.test(title) ? 'walreceiver' : 'other';
 }
 
+/** Bit of SIGKILL in the masks of pending signals. */
+const killBit = 1n << 8n;
+
+/**
+ * Whether SIGKILL has been sent to a process that the kernel holds in an uninterruptible wait (proc(5): state D). From there
+ * it can only go on to its death: what the call does is still done, and not one instruction of the program after it.
+ */
+export function isDying(pid: number): boolean {
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  } catch {
+    return false;
+  }
+  const pending = [...status.matchAll(/^(?:SigPnd|ShdPnd):\t([0-9a-f]+)$/gm)].map(([, mask]) => BigInt(`0x${mask}`));
+  return /^State:\tD/m.test(status) && pending.some((mask) => (mask & killBit) !== 0n);
+}
+
 /** Sends a signal to exactly this process; false when it is not there any more. */
 export function signalProcess(target: InstanceProcess, signal: NodeJS.Signals): boolean {
   if (!stillThere(target)) return false;

@@ -28,7 +28,9 @@ export async function startInstance(
 ): Promise<JobOutcome> {
   const sighting = inspector.sight();
   if (sighting.kind === 'orphans') await stopInstance(setup, 'immediate', () => inspector.sight(), signal);
-  else if (sighting.kind !== 'none') {
+  else if (sighting.kind === 'dying') {
+    return { ok: false, error: 'what is left of the former instance still waits for its storage' };
+  } else if (sighting.kind !== 'none') {
     return { ok: false, error: `a server (process ${sighting.process.pid}) already runs on ${setup.dataDir}` };
   }
   const control = await inspector.readControl();

@@ -1,24 +1,28 @@
 /** One agent's process: it runs the core's `step`, carries its effects out in their order, and may die between any two. */
 
+import { takeNext } from '../core/effect-order.ts';
 import type { Effect } from '../core/effects.ts';
 import type { Event } from '../core/events.ts';
 import { newMember, step } from '../core/member.ts';
 import { answered, stepped } from './checks.ts';
 import { after, inAgent, localNow, onAgent, onHost, trueTime } from './clock.ts';
 import { selfOf } from './fresh.ts';
-import { setGuard } from './guard.ts';
+import { abandonGuard, setGuard } from './guard.ts';
 import { beginJob, cancelJob } from './jobs.ts';
 import { checkRemembered, remembered } from './kept.ts';
 import { askFailsafe, gate, heartbeat, probe } from './peers.ts';
 import { push } from './queue.ts';
 import { between, happens, hashText } from './random.ts';
 import { statusOf } from './status.ts';
+import { onDisk, probeStorage } from './storage.ts';
 import { askLease, beat, beginWatch, read, transact } from './store.ts';
 import { flushMs } from './streaming.ts';
 import { wallText } from './wall.ts';
 import { hasPostgres, type Member, type World } from './world.ts';
 
 const inspectionEveryMs = 1000;
+/** A save that takes longer is told of. */
+const saveMs = 1000;
 
 /** A new process, with what the old one left on disk and with the guard. */
 export function startAgent(world: World, member: Member): void {
@@ -41,6 +45,7 @@ export function startAgent(world: World, member: Member): void {
   const { life } = agent;
   onAgent(world, member, between(member.random, 1, 20), () => {
     const armedUntil = host.guard.until;
+    if (world.plan.guard === 'in-agent') setGuard(world, member, armedUntil);
     agent.listens = true;
     tell(world, member, { kind: 'started', durable: agent.durable, armedUntil, bootId: `boot ${host.boot}` });
     beginWatch(world, member);
@@ -60,7 +65,7 @@ export function killAgent(world: World, member: Member, why: string): void {
   agent.deferred.length = 0;
   agent.frozenUntil = -1;
   agent.doom = undefined;
-  if (world.plan.guard === 'in-agent') setGuard(world, member, undefined);
+  if (world.plan.guard === 'in-agent') abandonGuard(member);
   cancelJob(world, member);
 }
 
@@ -104,7 +109,7 @@ export function tell(world: World, member: Member, event: Event): void {
   stepped(world, member, done);
   agent.effects.push(...done.effects);
   wakeAt(world, member, trueTime(member, done.wakeAt));
-  if (!agent.persisting) carryOut(world, member);
+  carryOut(world, member);
 }
 
 /** One wake is in the queue; a later wish is noticed when it comes. */
@@ -121,7 +126,8 @@ function wakeAt(world: World, member: Member, wish: number): void {
 
 function carryOut(world: World, member: Member): void {
   const { agent } = member;
-  for (let effect = agent.effects.shift(); effect !== undefined; effect = agent.effects.shift()) {
+  const next = (): Effect | undefined => takeNext(agent.effects, agent.persisting);
+  for (let effect = next(); effect !== undefined; effect = next()) {
     if (agent.doom !== undefined) {
       const { doom } = agent;
       if (doom.effects <= 0) {
@@ -131,9 +137,11 @@ function carryOut(world: World, member: Member): void {
       doom.effects -= 1;
     }
     agent.carriedOut.set(effect.kind, (agent.carriedOut.get(effect.kind) ?? 0) + 1);
-    if (effect.kind === 'persist') return persist(world, member, effect.durable);
-    begin(world, member, effect);
-    spring(world, member, effect);
+    if (effect.kind === 'persist') persist(world, member, effect.durable);
+    else {
+      begin(world, member, effect);
+      spring(world, member, effect);
+    }
     if (!agent.alive) return;
   }
 }
@@ -142,15 +150,27 @@ function carryOut(world: World, member: Member): void {
 function persist(world: World, member: Member, durable: Extract<Effect, { kind: 'persist' }>['durable']): void {
   const { agent } = member;
   const { life, release } = agent;
+  const since = localNow(world, member);
+  let isOver = false;
+  let isTold = false;
   agent.persisting = true;
-  onHost(world, member, flushMs(world, member), () => {
+  onHost(world, member, saveMs, () =>
+    inAgent(world, member, life, () => {
+      if (isOver) return;
+      isTold = true;
+      tell(world, member, { kind: 'save-overdue', since, error: 'it is not on disk yet' });
+    }),
+  );
+  onDisk(world, member, flushMs(world, member), () => {
+    isOver = true;
     if (agent.life !== life && !happens(member.random, 0.5)) return;
     if (agent.life !== life && agent.alive) return;
     checkRemembered(world, member, release, durable);
     agent.durable = remembered(member, release, durable);
     inAgent(world, member, life, () => {
       agent.persisting = false;
-      carryOut(world, member);
+      if (isTold) tell(world, member, { kind: 'saved' });
+      else carryOut(world, member);
     });
   });
 }
@@ -182,6 +202,8 @@ function begin(world: World, member: Member, effect: Exclude<Effect, { kind: 'pe
       return beat(world, member, effect.term);
     case 'probe':
       return probe(world, member, effect.endpoint, effect.timeoutMs);
+    case 'probe-storage':
+      return probeStorage(world, member);
     case 'gate':
       return gate(world, member, effect.mark);
     case 'ask-failsafe':

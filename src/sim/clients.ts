@@ -2,6 +2,7 @@
 import { acknowledged, opened } from './checks.ts';
 import { onHost } from './clock.ts';
 import { between } from './random.ts';
+import { onDisk } from './storage.ts';
 import { flushMs, isHung, sendAll } from './streaming.ts';
 import { waitForStandbys } from './sync-rep.ts';
 import { isWritable, type Member, type World } from './world.ts';
@@ -28,7 +29,7 @@ function write(world: World, member: Member, serving: number): void {
   }
   data.written += Math.floor(between(world.random.clients, 80, 3000));
   const { branch, written: lsn } = data;
-  onHost(world, member, flushMs(world, member), () => {
+  onDisk(world, member, flushMs(world, member), () => {
     if (postgres.serving !== serving || postgres.data !== data) return;
     data.flushed = Math.max(data.flushed, lsn);
     sendAll(world, member);

@@ -6,6 +6,7 @@ import { onHost } from './clock.ts';
 import { initdbEnd, newMark } from './instance.ts';
 import { reaches } from './network.ts';
 import { between, happens } from './random.ts';
+import { onDisk } from './storage.ts';
 import { isHung } from './streaming.ts';
 import { branchAt, commonByNumbers, commonLsn, lastCheckpoint } from './wal.ts';
 import { type Data, type Member, memberNamed, type RunningJob, type World } from './world.ts';
@@ -47,7 +48,7 @@ export function rewindTo(world: World, member: Member, running: RunningJob, name
     // It looks for the blocks to copy in WAL that an interrupted rewind has half replaced (its manual: take a new copy).
     if (mine.torn && happens(random, 0.5)) return running.done(failed('could not find previous WAL record', true));
     running.touched = true;
-    onHost(world, member, between(random, 50, 1500) * slow, () => {
+    onDisk(world, member, between(random, 50, 1500) * slow, () => {
       if (!running.cancelled) finishRewind(world, member, running, mine, name);
     });
   });
@@ -106,7 +107,7 @@ export function cloneFrom(world: World, member: Member, running: RunningJob, nam
     if (running.cancelled) return;
     if (sourceOf(world, member, name) === undefined) return running.done(failed(`${name} cannot be reached`, true));
     if (postgres.process !== 'none') return running.done(failed('a server runs', true));
-    onHost(world, member, between(random, 200, 2500) * slow, () => {
+    onDisk(world, member, between(random, 200, 2500) * slow, () => {
       if (running.cancelled) return;
       const found = sourceOf(world, member, name);
       if (found === undefined) return running.done(failed(`the connection to ${name} broke`, true));

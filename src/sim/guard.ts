@@ -15,6 +15,11 @@ export function setGuard(world: World, member: Member, until: Instant | undefine
   if (until !== undefined) watch(world, member, Math.max(world.now, trueTime(member, until)));
 }
 
+/** Nobody stands over the deadline any more; it stays on file for the next agent. */
+export function abandonGuard(member: Member): void {
+  member.host.guard.version += 1;
+}
+
 function watch(world: World, member: Member, at: number): void {
   const { guard } = member.host;
   const { version } = guard;

@@ -5,6 +5,7 @@
 import { namesSet, started } from './checks.ts';
 import { onHost } from './clock.ts';
 import { between, happens } from './random.ts';
+import { hangs, onDisk } from './storage.ts';
 import { connect, connectSoon, endReceiver, endSender, sendAll } from './streaming.ts';
 import { defineSync, reload } from './sync-rep.ts';
 import { branchAt, lastCheckpoint, newBranch } from './wal.ts';
@@ -76,13 +77,13 @@ export function startPostmaster(world: World, member: Member, as: 'primary' | 'r
   const consistentMs = as === 'replica' && happens(random, 0.5) ? readMs * random() : readMs;
   const wasCrashed = data.control !== 'shut down';
   const isSame = (): boolean => postgres.incarnation === incarnation && postgres.data === data;
-  onHost(
+  onDisk(
     world,
     member,
     consistentMs,
     () => isSame() && data.consistentFrom <= data.written && ready(world, member, wasCrashed),
   );
-  onHost(world, member, readMs, () => isSame() && useUp(world, member, wasCrashed));
+  onDisk(world, member, readMs, () => isSame() && useUp(world, member, wasCrashed));
 }
 
 function useUp(world: World, member: Member, wasCrashed: boolean): void {
@@ -155,7 +156,7 @@ export function promote(world: World, member: Member, promoted: () => void): voi
   const finish = (): void => {
     const { data } = postgres;
     if (postgres.incarnation !== incarnation || data === undefined || postgres.process !== 'running') return;
-    const hangMs = Math.max(moods.promoteHangs, moods.hung) - world.now;
+    const hangMs = Math.max(moods.promoteHangs, moods.hung, moods.storageHangs) - world.now;
     if (hangMs > 0) {
       onHost(world, member, Math.min(hangMs, 1000) + between(random, 0, 50), finish);
       return;
@@ -188,10 +189,24 @@ function becomePrimary(world: World, member: Member, data: Data): void {
 /** Every process is gone at once: killed, crashed, or out of memory. */
 export function crash(world: World, member: Member, because: string): void {
   const { postgres } = member;
-  if (postgres.process === 'none') return;
+  if (postgres.process === 'none' || postgres.process === 'dying') return;
   end(world, member);
   postgres.exit = { kind: 'crashed', because };
+  if (hangs(world, member) && happens(member.random, 0.7)) die(world, member);
   world.hooks.see(member);
+}
+
+/** Some process of it was just writing: it is gone when storage lets it go. */
+function die(world: World, member: Member): void {
+  const { postgres } = member;
+  const { incarnation } = postgres;
+  postgres.process = 'dying';
+  world.say?.(member.name, 'PostgreSQL is dying: storage hangs');
+  onDisk(world, member, 1, () => {
+    if (postgres.incarnation !== incarnation || postgres.process !== 'dying') return;
+    postgres.process = 'none';
+    world.hooks.see(member);
+  });
 }
 
 function end(world: World, member: Member): void {
@@ -200,6 +215,7 @@ function end(world: World, member: Member): void {
   postgres.waiters = [];
   postgres.incarnation += 1;
   postgres.serving += 1;
+  member.moods.postmasterFrozen = -1;
   for (const sender of postgres.senders.slice()) endSender(world, member, sender);
   if (postgres.receiver !== undefined) endReceiver(world, member, postgres.receiver);
   postgres.receiver = undefined;
@@ -224,12 +240,13 @@ export function shutDown(world: World, member: Member, ended: () => void): void 
   const { postgres, random, moods } = member;
   const { data } = postgres;
   if (data === undefined || postgres.process === 'none') return ended();
+  moods.postmasterFrozen = -1;
   const wasPrimary = isWritable(member);
   postgres.process = 'stopping';
   postgres.serving += 1;
   postgres.waiters = [];
   const { incarnation } = postgres;
-  const hangMs = Math.max(moods.stopHangs, moods.hung) - world.now;
+  const hangMs = Math.max(moods.stopHangs, moods.hung, moods.storageHangs) - world.now;
   onHost(world, member, hangMs > 0 ? hangMs : between(random, 10, 120), () => {
     if (postgres.incarnation !== incarnation) return;
     if (!wasPrimary) return finishShutDown(world, member, false, ended);

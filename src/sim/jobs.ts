@@ -10,6 +10,7 @@ import { cloneFrom, rewindTo } from './copies.ts';
 import { checkpoint, initdb, kill, promote, reloadConf, shutDown, startPostmaster, writeConf } from './instance.ts';
 import { between } from './random.ts';
 import { statusOf } from './status.ts';
+import { hangs, onDisk } from './storage.ts';
 import { endReceiver, endSender, sendAll } from './streaming.ts';
 import { wallText } from './wall.ts';
 import { type Conf, isWritable, type Member, type RunningJob, type World } from './world.ts';
@@ -76,10 +77,11 @@ function carryOut(world: World, member: Member, running: RunningJob): void {
   const { job } = running;
   const { postgres, random, moods } = member;
   const slow = world.now < moods.jobsSlow ? between(random, 2, 20) : 1;
+  const unlessCancelled = (run: () => void) => () => {
+    if (!running.cancelled) run();
+  };
   const later = (min: number, max: number, run: () => void): void =>
-    onHost(world, member, between(random, min, max) * slow, () => {
-      if (!running.cancelled) run();
-    });
+    onDisk(world, member, between(random, min, max) * slow, unlessCancelled(run));
   switch (job.kind) {
     case 'initdb':
       return later(200, 500, () => {
@@ -101,7 +103,12 @@ function carryOut(world: World, member: Member, running: RunningJob): void {
     case 'promote':
       if (postgres.process !== 'running') return later(1, 5, () => running.done(failed('it is not running')));
       promote(world, member, () => running.done(ok));
-      return later(promoteLimitMs / slow, promoteLimitMs / slow, () => running.done(failed('not writable in time')));
+      return onHost(
+        world,
+        member,
+        promoteLimitMs,
+        unlessCancelled(() => running.done(failed('not writable in time'))),
+      );
     case 'configure':
       return later(1, 8, () => configure(world, member, running, job));
     case 'sever':
@@ -193,11 +200,11 @@ function prove(world: World, member: Member, running: RunningJob, conf: Conf, wh
     const { data, loaded } = postgres;
     const isSeen = loaded === conf && data !== undefined;
     const isDefined = what === 'in-force' || postgres.syncDefined;
-    if (!isSeen || !isDefined) {
+    if (!isSeen || !isDefined || hangs(world, member)) {
       onHost(world, member, between(random, 5, 20), look);
       return;
     }
-    // A standby writes no WAL: that its checkpointer knows is all there is to prove.
+    // A standby writes no WAL, and acknowledges nothing yet.
     if (!isWritable(member)) return running.done(ok);
     data.written += 64;
     data.flushed = data.written;

@@ -1,4 +1,5 @@
 /** What must be again when the faults have ended, how soon, and what is then at rest. */
+import { probeEveryMs } from '../core/ability.ts';
 import { killAgent, startAgent } from './agent.ts';
 import { violated } from './checks.ts';
 import { thaw } from './clock.ts';
@@ -98,9 +99,11 @@ function isIntact(member: Member): boolean {
 
 /** How many effects a member may ask for in `durationMs` of rest: renewals, positions, signs of life. */
 function effectsAtRest(world: World, durationMs: number): number {
-  const { ttlMs, heartbeatIntervalMs, failureTimeoutMs } = settingsIn(world.store.model) ?? world.plan.settings;
+  const settings = settingsIn(world.store.model) ?? world.plan.settings;
+  const { ttlMs, heartbeatIntervalMs, failureTimeoutMs, storageTimeoutMs } = settings;
   const others = world.members.length - 1;
-  const perMs = 2 / (ttlMs / 5) + 1 / 2000 + 1 / 1000 + others / heartbeatIntervalMs + 3 / failureTimeoutMs;
+  const looks = 1 / 2000 + 1 / 1000 + 1 / probeEveryMs(storageTimeoutMs);
+  const perMs = 2 / (ttlMs / 5) + looks + others / heartbeatIntervalMs + 3 / failureTimeoutMs;
   // What was under way when the faults ended comes to its end.
   return 50 + 1.5 * durationMs * perMs;
 }

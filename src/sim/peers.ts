@@ -6,7 +6,8 @@ import type { Heartbeat } from '../core/signs.ts';
 import { after, inAgent, isDeaf, localNow, onHost } from './clock.ts';
 import { hopMs, passes, reaches } from './network.ts';
 import { between } from './random.ts';
-import { flushMs, isHung, sendAll } from './streaming.ts';
+import { onDisk } from './storage.ts';
+import { flushMs, isHung, letsNobodyIn, sendAll } from './streaming.ts';
 import { waitForStandbys } from './sync-rep.ts';
 import { freshId, isWritable, type Member, memberNamed, type World } from './world.ts';
 
@@ -67,7 +68,8 @@ export function probe(world: World, member: Member, endpoint: Endpoint, timeoutM
     other !== undefined &&
     reaches(world, 'postgres', member, other) &&
     other.postgres.process !== 'none' &&
-    !isHung(world, other) &&
+    other.postgres.process !== 'dying' &&
+    !letsNobodyIn(world, other) &&
     world.now >= other.host.frozenUntil;
   const isRefused =
     other !== undefined && reaches(world, 'postgres', member, other) && other.postgres.process === 'none';
@@ -92,7 +94,7 @@ export function gate(world: World, member: Member, mark: string): void {
     isOver = true;
     inAgent(world, member, life, () => world.hooks.tell(member, { kind: 'gate', mark, outcome }));
   };
-  onHost(world, member, between(member.random, 1, 4) + flushMs(world, member), () => {
+  onDisk(world, member, between(member.random, 1, 4) + flushMs(world, member), () => {
     const { data } = postgres;
     if (!isWritable(member) || data === undefined || postgres.incarnation !== incarnation || isHung(world, member))
       return over({ ok: false, error: 'it takes no commits' });

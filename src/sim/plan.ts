@@ -48,6 +48,7 @@ function drawSettings(random: Random): Settings {
     heartbeatIntervalMs: failureTimeoutMs / pick(random, [2.5, 3, 4]),
     maximumLagOnFailoverBytes: pick(random, [0n, 10_000n, 1_048_576n, 1_048_576n]),
     primaryStartTimeoutMs: pick(random, [3000, 20_000, 300_000]),
+    storageTimeoutMs: pick(random, [2000, 5000]),
     pause: false,
     synchronousMode,
     synchronousModeStrict: happens(random, 0.3),

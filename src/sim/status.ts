@@ -1,6 +1,7 @@
 /** What the agent is shown of its instance. */
 import { lsn } from '../core/lsn.ts';
-import type { DataDirectory, PostgresStatus, RunningInstance, WalSender } from '../core/model.ts';
+import type { DataDirectory, PostgresStatus, RunningInstance } from '../core/model.ts';
+import type { WalSender } from '../core/replicas.ts';
 import { isHung } from './streaming.ts';
 import type { Data, Member, Sender, World } from './world.ts';
 
@@ -33,7 +34,10 @@ function instanceOf(world: World, member: Member): PostgresStatus['instance'] {
   const { postgres } = member;
   const { data, process, exit } = postgres;
   if (process === 'none' || data === undefined) return { kind: 'stopped', ...(exit === undefined ? {} : { exit }) };
-  if (isHung(world, member)) return { kind: 'silent', because: 'no answer in time' };
+  if (process === 'dying') return { kind: 'dying', because: 'it was killed, and storage hangs' };
+  if (isHung(world, member)) return { kind: 'silent', why: 'unanswered', because: 'no answer in time' };
+  if (world.now < member.moods.postmasterFrozen)
+    return { kind: 'silent', why: 'frozen', because: 'the postmaster is stopped by a signal' };
   if (process === 'starting') return { kind: 'starting', because: 'the database system is starting up' };
   if (process === 'stopping') return { kind: 'starting', because: 'the database system is shutting down' };
   return running(world, member, data);
@@ -51,6 +55,9 @@ function running(world: World, member: Member, data: Data): RunningInstance {
     serverVersion,
     startTime: `start ${postgres.incarnation}`,
     writtenLsn: replica ? undefined : lsn(data.written),
+    flushedLsn: replica ? undefined : lsn(data.flushed),
+    awaitsWal: !replica && data.written > data.flushed,
+    isCrowded: world.now < member.moods.crowded,
     receivedLsn: replica && postgres.hasReceived ? lsn(data.flushed) : undefined,
     replayedLsn: replica ? lsn(postgres.replayed) : undefined,
     replayedAt: undefined,

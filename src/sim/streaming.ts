@@ -9,6 +9,7 @@ import { foreignWal, namesSet } from './checks.ts';
 import { after, onHost } from './clock.ts';
 import { hopMs, passes, reaches } from './network.ts';
 import { between, happens } from './random.ts';
+import { onDisk } from './storage.ts';
 import { parseNames } from './sync-names.ts';
 import { releaseWaiters, seeReload, setSenderNames } from './sync-rep.ts';
 import { branchAt, commonLsn } from './wal.ts';
@@ -76,7 +77,8 @@ function begin(world: World, replica: Member, receiver: Receiver): boolean {
   const from = source.postgres;
   const mine = replica.postgres.data;
   const theirs = from.data;
-  if (mine === undefined || theirs === undefined || from.process !== 'running' || isHung(world, source)) return false;
+  if (mine === undefined || theirs === undefined || from.process !== 'running' || letsNobodyIn(world, source))
+    return false;
   if (mine.systemId !== theirs.systemId || !mayStream(mine, theirs)) return false;
   const slot = replica.postgres.applied.slots ? slotNameOf(replica.name) : undefined;
   if (slot !== undefined) {
@@ -176,7 +178,7 @@ function flushSoon(world: World, standby: Member, sender: Sender): void {
   postgres.flushPending = true;
   const { incarnation, data } = postgres;
   const target = data?.written ?? 0;
-  onHost(world, standby, flushMs(world, standby), () => {
+  onDisk(world, standby, flushMs(world, standby), () => {
     if (postgres.incarnation !== incarnation || postgres.data !== data || data === undefined) return;
     postgres.flushPending = false;
     data.flushed = Math.max(data.flushed, Math.min(target, data.written));
@@ -276,6 +278,11 @@ export function resumeStreams(world: World): void {
   for (const member of world.members) {
     for (const sender of member.postgres.senders) for (const go of sender.stalled.splice(0)) go();
   }
+}
+
+/** A new connection is not answered. */
+export function letsNobodyIn(world: World, member: Member): boolean {
+  return isHung(world, member) || world.now < member.moods.postmasterFrozen;
 }
 
 /** Nothing of the instance gets any time. */

@@ -227,6 +227,9 @@ const moodOf: Readonly<Partial<Record<Fault['kind'], keyof Moods>>> = {
   'slow-disk': 'slowDisk',
   'disk-full': 'diskFull',
   'postgres-hang': 'hung',
+  'storage-hangs': 'storageHangs',
+  'postmaster-frozen': 'postmasterFrozen',
+  'connections-used-up': 'crowded',
   'promote-hangs': 'promoteHangs',
   'stop-hangs': 'stopHangs',
   'start-fails': 'startFails',
@@ -268,7 +271,8 @@ function onPostgres(world: World, fault: Fault, member: Member, forMs: number): 
   const mood = moodOf[fault.kind];
   if (mood === undefined) return false;
   moods[mood] = Math.max(moods[mood], world.now + forMs);
-  if (mood === 'diskFull' && isWritable(member))
+  // Where WAL needs room PostgreSQL dies of it; where only tables do, it goes on with an error for each.
+  if (mood === 'diskFull' && isWritable(member) && happens(world.random.faults, 0.5))
     onHost(world, member, 50, () => crash(world, member, 'no space left on device'));
   if (mood === 'hung') after(world, forMs + 0.1, () => wakeUp(world, member));
   return true;

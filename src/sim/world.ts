@@ -160,7 +160,8 @@ export interface Instance {
   data: Data | undefined;
   /** How far the log went in the directory that a fault took away last. */
   lostEnd: WalPoint | undefined;
-  process: 'none' | 'starting' | 'running' | 'stopping';
+  /** `dying`: it was killed, and what is left of it waits for storage. */
+  process: 'none' | 'starting' | 'running' | 'stopping' | 'dying';
   /** Counts postmasters. */
   incarnation: number;
   /** Counts what a client would notice as another server: a start, a promotion. */
@@ -208,6 +209,11 @@ export interface Moods {
   slowDisk: number;
   diskFull: number;
   hung: number;
+  storageHangs: number;
+  /** The postmaster alone was stopped by a signal: who is in goes on, nobody new is let in. */
+  postmasterFrozen: number;
+  /** Clients have every connection. */
+  crowded: number;
   promoteHangs: number;
   stopHangs: number;
   startFails: number;

@@ -24,6 +24,7 @@ export const settings: Settings = {
   failureTimeoutMs: 2000,
   maximumLagOnFailoverBytes: 1_048_576n,
   primaryStartTimeoutMs: 300_000,
+  storageTimeoutMs: 5000,
   pause: false,
   heartbeatIntervalMs: 500,
   synchronousMode: 'off',
@@ -87,7 +88,7 @@ export function openLab(): Lab {
         await instance.postgres.fence();
         await instance.postgres.close();
       }
-      for (const mount of mountsUnder(folder)) execFileSync('umount', [mount]);
+      for (const mount of mountsUnder(folder)) execFileSync('umount', ['--lazy', mount]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -260,7 +261,11 @@ export function asPostgres(...command: readonly string[]): string {
 function mountsUnder(folder: string): readonly string[] {
   if (!existsSync('/proc/mounts')) return [];
   const mounts = execFileSync('cat', ['/proc/mounts'], { encoding: 'utf8' }).split('\n');
-  return mounts.map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${folder}/`));
+  // What was mounted last first: it may lie on what was mounted before.
+  return mounts
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`))
+    .toReversed();
 }
 
 async function freePort(): Promise<number> {

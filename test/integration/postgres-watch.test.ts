@@ -47,6 +47,13 @@ async function connect(): Promise<Client> {
   return client;
 }
 
+/** Client backends, as the server counts them. */
+async function connectionsOf(): Promise<number> {
+  const text =
+    "SELECT count(*)::int AS clients FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+  return Number((await it.sql(text))[0]?.['clients']);
+}
+
 test('an agent that is made anew adopts the instance without touching it', async () => {
   const pid = postmasterPid(it);
   await it.reopen();
@@ -124,6 +131,8 @@ test('a frozen postmaster is silent, and can be stopped', async () => {
   await it.start('primary');
   process.kill(postmasterPid(it), 'SIGSTOP');
   await until('silent', () => lastKind(it) === 'silent');
+  const { instance } = await it.postgres.inspect();
+  assert.ok(instance.kind === 'silent' && instance.why === 'frozen', JSON.stringify(instance));
   await it.must({ kind: 'stop', mode: 'fast' });
   assert.deepEqual(processesOf(it.dataDir), []);
   assert.equal((await it.postgres.inspect()).instance.kind, 'stopped');
@@ -156,6 +165,7 @@ test('the inspection answers when every connection is taken', async () => {
   const parameters = { ...settings.parameters, max_connections: '25', max_wal_senders: '3' };
   await it.start('primary', undefined, { parameters });
   await it.reopen();
+  assert.equal((await it.running()).isCrowded, false);
   const clients: Client[] = [];
   try {
     for (;;) clients.push(await connect());
@@ -163,8 +173,14 @@ test('the inspection answers when every connection is taken', async () => {
     assert.match(String(error), /sorry, too many clients|remaining connection slots/);
   }
   assert.ok(clients.length >= 20, `${clients.length} clients`);
-  assert.equal((await it.postgres.inspect()).instance.kind, 'running');
+  assert.equal((await it.running()).isCrowded, true);
   await it.must({ kind: 'checkpoint' });
+  // Those that are left to superusers are taken as well; what clients may have was taken before.
+  await clients.pop()?.end();
+  await until('one is free', async () => (await connectionsOf()) < clients.length + 1);
+  assert.equal((await it.running()).isCrowded, true);
+  for (const client of clients.splice(10)) await client.end();
+  await until('clients can come again', async () => !(await it.running()).isCrowded);
   for (const client of clients) await client.end();
 });
 
@@ -180,7 +196,19 @@ test('the inspection answers when every WAL sender is taken', async () => {
   for (const receiver of receivers) await receiver.connect();
   await it.reopen();
   assert.equal((await it.postgres.inspect()).instance.kind, 'running');
-  for (const receiver of receivers) await receiver.end();
+  // Nor has it a place among the clients: it lives all the same.
+  const clients: Client[] = [];
+  await it.postgres.close();
+  try {
+    for (;;) clients.push(await connect());
+  } catch (error) {
+    assert.match(String(error), /sorry, too many clients/);
+  }
+  await it.reopen();
+  const { instance } = await it.postgres.inspect();
+  assert.ok(instance.kind === 'silent' && instance.why === 'crowded', JSON.stringify(instance));
+  for (const client of [...receivers, ...clients]) await client.end();
+  await until('it can be looked at again', async () => (await it.postgres.inspect()).instance.kind === 'running');
   await it.must({ kind: 'stop', mode: 'fast' });
 });
 

@@ -30,6 +30,7 @@ async function carriedOut(
     walReceiverRuns: unasked,
     gate: unasked,
     probe: unasked,
+    probeStorage: unasked,
     fence: unasked,
     changeSlots: unasked,
     watch: unasked,

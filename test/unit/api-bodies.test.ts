@@ -140,7 +140,7 @@ test('an instance that does not answer has state and role only', () => {
   assert.deepEqual(Object.keys(body).slice(0, 4), ['state', 'role', 'dcs_last_seen', 'tags']);
   assert.equal(body.state, 'stopped');
   assert.equal(body.role, 'replica');
-  const silent = { ...reports.replica, status: reports.statusOf({ kind: 'silent', because: 'frozen' }) };
+  const silent = { ...reports.replica, status: reports.statusOf({ kind: 'silent', why: 'frozen', because: 'frozen' }) };
   assert.equal(memberBody(silent, context(5))['state'], 'unknown');
 });
 

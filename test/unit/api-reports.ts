@@ -23,6 +23,7 @@ export const settings: Settings = {
   heartbeatIntervalMs: 333,
   maximumLagOnFailoverBytes: 1_048_576n,
   primaryStartTimeoutMs: 300_000,
+  storageTimeoutMs: 5000,
   pause: false,
   synchronousMode: 'off',
   synchronousModeStrict: false,
@@ -91,6 +92,9 @@ export function recordOf(name: Name, position: Lsn): MemberRecord {
 }
 
 const unseen = {
+  flushedLsn: undefined,
+  awaitsWal: false,
+  isCrowded: false,
   localWalUsedUp: true,
   upstream: undefined,
   slots: [],

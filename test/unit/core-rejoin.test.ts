@@ -129,6 +129,9 @@ function instanceAt(how: Known, origin: TermEntry, end: Lsn): PostgresStatus['in
     serverVersion: 150_018,
     startTime: 'start',
     writtenLsn: undefined,
+    flushedLsn: undefined,
+    awaitsWal: false,
+    isCrowded: false,
     receivedLsn: end,
     replayedLsn: end,
     replayedAt: undefined,
@@ -257,10 +260,10 @@ test('the same of a term that never came on record: the control file of a stoppe
 
 test('a member that does not know where its WAL ends, or of which term it is, looks before it is changed', () => {
   check(
-    property(anyCase, constantFrom('starting', 'silent'), (one, kind) => {
+    property(anyCase, constantFrom('starting', 'silent', 'dying'), (one, kind) => {
       const { terms, origin } = one.truth;
       const input = { ...memberAt(one, lsn(origin.switchLsn + 500n)), terms };
-      const instance = { kind, because: 'recovery' } as const;
+      const instance = { kind, why: 'unanswered', because: 'recovery' } as const;
       assert.equal(rejoinPath({ ...input, postgres: { ...input.postgres, instance } }).kind, 'follow');
       assert.equal(rejoinPath({ ...input, terms: [] }).kind, 'follow');
     }),

@@ -36,6 +36,7 @@ describe('config', () => {
       heartbeatIntervalMs: 333,
       maximumLagOnFailoverBytes: 1_048_576n,
       primaryStartTimeoutMs: 300_000,
+      storageTimeoutMs: 5000,
       pause: false,
       synchronousMode: 'off',
       synchronousModeStrict: false,
@@ -80,12 +81,13 @@ describe('config', () => {
   });
 
   test('errors name the place', () => {
-    const found = decodeSettings({ loop_wait: -1, postgresql: { parameters: { a: [] } } });
+    const found = decodeSettings({ loop_wait: -1, storage_timeout: 0.9, postgresql: { parameters: { a: [] } } });
     assert.ok(!found.ok);
     assert.deepEqual(
       found.issues.map(({ path }) => path),
-      [['loop_wait'], ['postgresql', 'parameters', 'a']],
+      [['loop_wait'], ['storage_timeout'], ['postgresql', 'parameters', 'a']],
     );
+    assert.match(found.error, /storage_timeout.*allowed: 1 to 31536000 seconds/);
     assert.ok(!decodeSettings([]).ok);
     assert.ok(!decodeSettings('x').ok);
   });
@@ -130,6 +132,7 @@ describe('config', () => {
       failsafeMode: false,
       catchupTimeoutMs: 500,
       primaryStartTimeoutMs: 1000,
+      storageTimeoutMs: 12_500,
     };
     assert.deepEqual(written(made), {
       ttl: 1.5,
@@ -137,6 +140,7 @@ describe('config', () => {
       heartbeat_interval: 0.1,
       catchup_timeout: 0.5,
       primary_start_timeout: 1,
+      storage_timeout: 12.5,
       synchronous_mode: 'quorum',
       synchronous_mode_strict: true,
       synchronous_node_count: 2,

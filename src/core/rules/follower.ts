@@ -1,4 +1,5 @@
 /** Another member holds the key: be its replica, by the least costly way. */
+import { storageTrouble } from '../ability.ts';
 import { configurationOf, configurationText, isConfigured, isConfiguredAlone } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
 import { keepingLast } from '../memo.ts';
@@ -134,6 +135,14 @@ export const followerRules: readonly Rule[] = [
     because: (f) => `the instance does not start${attemptText(f, 'start')}`,
   },
   {
+    name: 'replica-unfit',
+    condition: 'Another holds the key, and my storage hangs or takes nothing',
+    does: 'wait',
+    when: (f) => storageTrouble(f) !== undefined,
+    goal: () => wait,
+    because: (f) => `${storageTrouble(f)?.because ?? ''}; this member is no candidate`,
+  },
+  {
     name: 'replicate',
     condition: 'Another holds the key, and the instance streams from it',
     does: 'wait',
@@ -149,7 +158,7 @@ export const followerRules: readonly Rule[] = [
     goal: () => wait,
     because: (f) => {
       const instance = f.postgres?.instance;
-      if (instance?.kind === 'starting' || instance?.kind === 'silent')
+      if (instance?.kind === 'starting' || instance?.kind === 'silent' || instance?.kind === 'dying')
         return `the instance is ${instance.kind}: ${instance.because}`;
       return `following ${f.holder}; the instance is ${f.instance} and does not stream yet`;
     },

@@ -1,10 +1,12 @@
 /** The leader key is mine: serve, or give it to somebody who can. */
+import { isCrowded } from '../ability.ts';
 import { liveCandidates, zeroLossCandidates } from '../candidates.ts';
 import { configurationOf, configurationText, isConfigured } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
 import { likeNamed } from '../names.ts';
 import { wantedNames } from '../sync-standbys.ts';
 import { setDisarmed, setFailsafe } from '../transactions.ts';
+import { impairmentRules } from './ability.ts';
 import { configureAlone, isReplicaDirectory, mayRelease, startAlone, stoppedCleanly } from './instance.ts';
 import { isOtherData, otherDataRules } from './other-data.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
@@ -20,7 +22,7 @@ export const holderRules: readonly Rule[] = [
     condition:
       'The key is mine on a lease of an earlier life of this agent, and the instance is primary, or about to be',
     does: 'reclaim',
-    when: (f) => isUnknownLease(f) && (f.instance === 'primary' || isBeingPromoted(f)),
+    when: (f) => isUnknownLease(f) && (f.instance === 'primary' || isBeingPromoted(f) || (isCrowded(f) && f.mayWrite)),
     goal: (f) => ({ kind: 'reclaim', leaseId: f.keyOnUnknownLease ?? '' }),
     because: () => 'the agent was restarted; PostgreSQL went on, and so does its lease',
   },
@@ -200,6 +202,7 @@ export const holderRules: readonly Rule[] = [
     goal: () => ({ kind: 'job', job: { kind: 'checkpoint' } }),
     because: () => 'others can rewind only from a checkpoint on the new timeline',
   },
+  ...impairmentRules,
   {
     name: 'lead',
     condition: 'The key is mine, and the instance is writable',
@@ -285,6 +288,7 @@ export const holderRules: readonly Rule[] = [
     when: (f) =>
       mayRelease(f) &&
       (f.instance === 'starting' || f.instance === 'silent') &&
+      !isCrowded(f) &&
       tooLongDown(f) &&
       liveCandidates(f).length > 0,
     goal: () => ({ kind: 'job', job: { kind: 'stop', mode: 'immediate' } }),
@@ -379,7 +383,7 @@ function whyDown(f: Facts): string {
 
 function instanceWords(f: Facts): string {
   const instance = f.postgres?.instance;
-  return instance?.kind === 'starting' || instance?.kind === 'silent'
+  return instance?.kind === 'starting' || instance?.kind === 'silent' || instance?.kind === 'dying'
     ? `the instance is ${instance.kind}: ${instance.because}`
     : `the instance is ${f.instance}`;
 }

@@ -9,10 +9,10 @@ export type Goal =
   | { readonly kind: 'wait' }
   /** Begin the job, unless one runs. */
   | { readonly kind: 'job'; readonly job: Job }
-  /** Stop the instance in order, whatever job runs. */
-  | { readonly kind: 'stop-now' }
+  /** Stop the instance in order, whatever job runs. `unable`: it lives and cannot serve, and is to give up the key. */
+  | { readonly kind: 'stop-now'; readonly unable?: string }
   /** End the instance at once, whatever job runs. */
-  | { readonly kind: 'fence' }
+  | { readonly kind: 'fence'; readonly unable?: string }
   | { readonly kind: 'transact'; readonly transaction: Transaction }
   | { readonly kind: 'found'; readonly systemId: string }
   | { readonly kind: 'take'; readonly ground: Ground }

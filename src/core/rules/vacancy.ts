@@ -1,4 +1,5 @@
 /** Nobody holds the leader key: who takes it, on what ground, and who waits for whom. */
+import { storageTrouble } from '../ability.ts';
 import { awaitedMembers, candidatesOf, electionWaitMs, tooFarBehind } from '../election.ts';
 import type { Facts } from '../facts.ts';
 import { isPromised } from '../failsafe.ts';
@@ -174,6 +175,7 @@ export function mayRetake(f: Facts): boolean {
   )
     return false;
   if (isAbstaining(f) || (f.hearsay !== undefined && f.instance !== 'primary')) return false;
+  if (f.instance === 'dying' || storageTrouble(f) !== undefined) return false;
   return f.rule.handover === undefined || absentTimeouts(f) >= handoverTimeouts || isAlone(f);
 }
 
@@ -192,6 +194,8 @@ function mayStand(f: Facts): string | undefined {
   if (!isPastFloor(f.state.durable, f.position, f.terms))
     return 'it was rewound or cloned, and is not yet as far again as it was';
   if (isAbstaining(f)) return 'it could not serve in this term';
+  const trouble = storageTrouble(f);
+  if (trouble !== undefined) return trouble.because;
   return f.view === undefined ? undefined : tooFarBehind(f.view, f.position, f.settings);
 }
 

@@ -69,12 +69,14 @@ export interface LabOptions {
   readonly ownClocks?: boolean;
   /** PostgreSQL's folder is a file system of its own (in memory), of this size, which can be filled (`fillDisk`). */
   readonly diskMegabytes?: number;
+  /** Done to the disk of each database host before it is powered on: what is mounted now, it sees. */
+  readonly prepare?: (host: Host) => void;
 }
 
 /** Three database hosts and a monitor's, powered on, configured; nothing runs on them yet. */
 export async function createLab(
   dcs: Readonly<Record<string, unknown>> = {},
-  { witness: hasWitness = false, ownClocks = false, diskMegabytes }: LabOptions = {},
+  { witness: hasWitness = false, ownClocks = false, diskMegabytes, prepare }: LabOptions = {},
 ): Promise<Lab> {
   // An old bundle would be tested in place of the sources.
   execFileSync(process.execPath, [bundler, '--if-changed'], { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -86,6 +88,7 @@ export async function createLab(
   const monitor = network.host('m');
   const witness = hasWitness ? network.host('w') : undefined;
   if (diskMegabytes !== undefined) for (const host of hosts) host.mountDisk(pgFolder(host), diskMegabytes);
+  if (prepare) hosts.forEach(prepare);
   for (const host of [...hosts, monitor, ...(witness ? [witness] : [])]) await host.powerOn();
   for (const host of hosts) writeConfig(host, monitor, dcs, diskMegabytes);
   if (witness) writeWitnessConfig(witness, monitor, dcs);

@@ -163,6 +163,9 @@ const running: Arbitrary<PostgresStatus['instance']> = record({
   serverVersion: 150_018,
   startTime: 'start',
   writtenLsn: inRecovery ? undefined : end,
+  flushedLsn: inRecovery ? undefined : end,
+  awaitsWal: localWalUsedUp,
+  isCrowded: false,
   receivedLsn: inRecovery ? end : undefined,
   replayedLsn: inRecovery ? end : undefined,
   replayedAt: undefined,
@@ -200,7 +203,10 @@ const instance: Arbitrary<PostgresStatus['instance']> = oneof(
   }),
   constant({ kind: 'stopped' } as const),
   constant({ kind: 'starting', because: 'recovery' } as const),
-  constant({ kind: 'silent', because: 'no answer' } as const),
+  constant({ kind: 'silent', why: 'unanswered', because: 'no answer' } as const),
+  constant({ kind: 'silent', why: 'frozen', because: 'stopped by a signal' } as const),
+  constant({ kind: 'silent', why: 'crowded', because: 'too many clients' } as const),
+  constant({ kind: 'dying', because: 'killed, and storage hangs' } as const),
   running,
 );
 
@@ -261,6 +267,10 @@ export const facts: Arbitrary<Facts> = record({
   noFailover: boolean(),
   severed: constantFrom(undefined, 'start'),
   silence: maybe(moment),
+  storageHangsSince: maybe(moment),
+  storageFullSince: maybe(moment),
+  frozenSince: maybe(moment),
+  unable: constantFrom(undefined, undefined, 'its storage hangs'),
 }).map((some) => {
   const tags = {
     noFailover: some.noFailover,
@@ -296,6 +306,15 @@ export const facts: Arbitrary<Facts> = record({
     downSince: some.downSince,
     keyAbsentSince: some.keyAbsentSince,
     severed: some.severed,
+    storage: {
+      askedAt: some.storageHangsSince ?? some.now,
+      answered: some.storageHangsSince === undefined,
+      flushedLsn: undefined,
+      failing: some.storageFullSince === undefined ? undefined : { since: some.storageFullSince, error: 'no space' },
+      freeBytes: 1e9,
+    },
+    frozenSince: some.frozenSince,
+    unable: some.unable,
     ...(some.silence === undefined
       ? {}
       : {

@@ -1,9 +1,10 @@
 /** A member of the small world: its agent, its host, its PostgreSQL. */
+import type { Effect } from '../../../src/core/effects.ts';
 import type { Event } from '../../../src/core/events.ts';
-import type { Step } from '../../../src/core/member.ts';
+import { newMember, type Step } from '../../../src/core/member.ts';
 import type { Durable, Tags } from '../../../src/core/model.ts';
 import type { State } from '../../../src/core/state.ts';
-import type { Postgres } from './postgres.ts';
+import { Postgres } from './postgres.ts';
 
 export interface Member {
   readonly name: string;
@@ -34,4 +35,35 @@ export interface Member {
   /** What happens to its next transaction on the rule. */
   nextTransaction: 'ok' | 'lose-reply' | 'lose-request';
   lastStep: Step | undefined;
+  /** Effects that wait for a `persist`. */
+  readonly queue: Effect[];
+  isSaving: boolean;
+}
+
+/** Its agent has not begun. */
+export function freshMember(name: string, tags: Tags, self: State['self']): Member {
+  return {
+    name,
+    tags,
+    state: newMember(self),
+    alive: false,
+    connected: true,
+    linked: true,
+    hearsDcs: true,
+    postgres: new Postgres(name),
+    durable: undefined,
+    armedUntil: undefined,
+    wake: Infinity,
+    rule: '',
+    life: 0,
+    boots: 0,
+    frozenUntil: -1,
+    inbox: [],
+    killAfter: undefined,
+    effects: 0,
+    nextTransaction: 'ok',
+    lastStep: undefined,
+    queue: [],
+    isSaving: false,
+  };
 }

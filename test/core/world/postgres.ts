@@ -33,7 +33,7 @@ const checkpointBytes = 120n;
 
 export class Postgres {
   data: Data | undefined;
-  process: 'stopped' | 'starting' | 'running' = 'stopped';
+  process: 'stopped' | 'starting' | 'running' | 'dying' = 'stopped';
   upstream: Endpoint | undefined;
   /** Its WAL sender goes by an old setting, until it is ended. */
   staleSender: string | undefined;
@@ -49,6 +49,16 @@ export class Postgres {
   slow = false;
   /** While true a promotion does not end. */
   unpromotable = false;
+  /** Calls on its storage do not return. */
+  hangs = false;
+  /** There is no room on its storage; it goes on with errors. */
+  isFull = false;
+  /** It dies when it needs room for WAL. */
+  diesOfFull = false;
+  /** A signal has stopped the postmaster. */
+  isFrozen = false;
+  /** Clients have every connection; `everybody`: so has everybody else, and nobody can look. */
+  crowd: 'none' | 'clients' | 'everybody' = 'none';
   /** What lies in the data directory instead of a cluster. */
   rubbish: string | undefined;
   /** It streams on top of other WAL than its source has. */
@@ -149,11 +159,18 @@ export class Postgres {
         this.data.control = 'shut down';
       } else this.data.control = 'shut down in recovery';
     }
-    this.process = 'stopped';
+    this.process = this.hangs ? 'dying' : 'stopped';
     this.#streams = undefined;
+    this.isFrozen = false;
     this.exit = clean
       ? { kind: 'stopped', because: 'it was shut down' }
       : { kind: 'crashed', because: 'it was killed' };
+  }
+
+  /** Storage answers again: what was killed meanwhile is gone. */
+  thaw(): void {
+    this.hangs = false;
+    if (this.process === 'dying') this.process = 'stopped';
   }
 
   promote(): void {
@@ -187,7 +204,7 @@ export class Postgres {
   }
 
   write(bytes: bigint): void {
-    if (this.isPrimary && this.data !== undefined) this.data.end += bytes;
+    if (this.isPrimary && this.data !== undefined && !this.hangs) this.data.end += bytes;
   }
 
   /** Takes what the source has, if my WAL is part of its history. */
@@ -245,6 +262,10 @@ export class Postgres {
   #instance(replicas: readonly Postgres[]): PostgresStatus['instance'] {
     if (this.process === 'stopped' || this.data === undefined)
       return { kind: 'stopped', ...(this.exit === undefined ? {} : { exit: this.exit }) };
+    if (this.process === 'dying') return { kind: 'dying', because: 'it was killed, and its storage hangs' };
+    if (this.isFrozen) return { kind: 'silent', why: 'frozen', because: 'the postmaster is stopped by a signal' };
+    if (this.crowd === 'everybody')
+      return { kind: 'silent', why: 'crowded', because: 'the connection failed: sorry, too many clients already' };
     if (this.process === 'starting') return { kind: 'starting', because: 'the database system is starting up' };
     const { standbySignal, timeline, history } = this.data;
     const end = lsn(this.data.end);
@@ -268,6 +289,9 @@ export class Postgres {
       serverVersion: 150_018,
       startTime: `start ${this.starts}`,
       writtenLsn: standbySignal ? undefined : end,
+      flushedLsn: standbySignal ? undefined : end,
+      awaitsWal: !standbySignal && this.hangs,
+      isCrowded: this.crowd === 'clients',
       receivedLsn: standbySignal && this.received ? end : undefined,
       replayedLsn: standbySignal ? end : undefined,
       replayedAt: undefined,

@@ -9,6 +9,7 @@ export const defaultSettings: Settings = {
   heartbeatIntervalMs: 333,
   maximumLagOnFailoverBytes: 1_048_576n,
   primaryStartTimeoutMs: 300_000,
+  storageTimeoutMs: 5000,
   pause: false,
   synchronousMode: 'off',
   synchronousModeStrict: false,

@@ -2,16 +2,18 @@
  * A small deterministic world for scenarios of the core: fixed latencies, no chance. It tells everything that
  * happens, so that a scenario file can be read as a story.
  */
+import { takeNext } from '../../../src/core/effect-order.ts';
 import type { Effect, Job, Transaction } from '../../../src/core/effects.ts';
 import type { Event, OperatorRequest, TransactionOutcome } from '../../../src/core/events.ts';
 import { newMember, step } from '../../../src/core/member.ts';
 import type { ClusterView, Settings, Tags } from '../../../src/core/model.ts';
 import type { State } from '../../../src/core/state.ts';
 import { describeJob, finishJob, jobMs } from './jobs.ts';
-import type { Member } from './member.ts';
+import { freshMember, type Member } from './member.ts';
 import { Peers } from './peers.ts';
-import { Postgres } from './postgres.ts';
+import type { Postgres } from './postgres.ts';
 import { defaultSettings } from './settings.ts';
+import { Storage } from './storage.ts';
 import { Store } from './store.ts';
 import { Timers } from './timers.ts';
 
@@ -40,6 +42,11 @@ export class World {
     deliver: (member, event) => this.#deliver(member, event),
     later: (member, delayMs, run) => this.#later(member, delayMs, run),
   });
+  readonly #storage = new Storage({
+    now: () => this.now,
+    deliver: (member, event) => this.#deliver(member, event),
+    later: (member, delayMs, run) => this.#later(member, delayMs, run),
+  });
   readonly #timers = new Timers();
   #systemIds = 7000;
   #answers = 0;
@@ -53,28 +60,7 @@ export class World {
   add(name: string, tags: Partial<Tags> = {}): Member {
     const plain = { noFailover: false, failoverPriority: 1, noSync: false, syncPriority: 1, witness: false, all: {} };
     const all: Tags = { ...plain, ...tags };
-    const member: Member = {
-      name,
-      tags: all,
-      state: newMember(this.#self(name, all)),
-      alive: false,
-      connected: true,
-      linked: true,
-      hearsDcs: true,
-      postgres: new Postgres(name),
-      durable: undefined,
-      armedUntil: undefined,
-      wake: Infinity,
-      rule: '',
-      life: 0,
-      boots: 0,
-      frozenUntil: -1,
-      inbox: [],
-      killAfter: undefined,
-      effects: 0,
-      nextTransaction: 'ok',
-      lastStep: undefined,
-    };
+    const member = freshMember(name, all, this.#self(name, all));
     this.members.set(name, member);
     return member;
   }
@@ -105,6 +91,8 @@ export class World {
     member.alive = false;
     member.wake = Infinity;
     member.inbox.length = 0;
+    member.queue.length = 0;
+    member.isSaving = false;
     member.frozenUntil = -1;
   }
 
@@ -267,7 +255,13 @@ export class World {
       member.rule = done.rule;
       this.say(member, `${done.rule}: ${done.because}`);
     }
-    for (const effect of done.effects) {
+    member.queue.push(...done.effects);
+    this.#carryOutAll(member);
+  }
+
+  #carryOutAll(member: Member): void {
+    const next = (): Effect | undefined => takeNext(member.queue, member.isSaving);
+    for (let effect = next(); effect !== undefined; effect = next()) {
       if (member.killAfter === 0) {
         member.killAfter = undefined;
         this.say(member, `  the agent dies before its next effect (${effect.kind})`);
@@ -283,7 +277,10 @@ export class World {
   #carryOut(member: Member, effect: Effect): void {
     switch (effect.kind) {
       case 'persist':
-        member.durable = effect.durable;
+        this.#storage.save(member, effect.durable);
+        return;
+      case 'probe-storage':
+        this.#storage.probe(member);
         return;
       case 'guard':
         member.armedUntil = effect.until;
@@ -323,7 +320,7 @@ export class World {
     if (!['configure', 'checkpoint', 'provision'].includes(job.kind)) this.say(member, `  job ${describeJob(job)}`);
     const begin = member.postgres.starts;
     const { life, boots } = member;
-    this.#after(jobMs[job.kind], () => {
+    const finish = (): void => {
       const isAttended = member.alive && member.life === life && member.state.job?.id === id;
       // PostgreSQL goes on with a promotion that it was asked for, whoever waits for it.
       if (
@@ -333,6 +330,11 @@ export class World {
           member.boots !== boots)
       )
         return;
+      // What storage holds ends when it answers; a stop of something else was begun meanwhile, or is.
+      if (member.postgres.hangs && (job.kind !== 'stop' || job.mode === 'fast')) {
+        this.#after(tickMs, finish);
+        return;
+      }
       const outcome = finishJob(member.postgres, job, {
         systemId: () => String(++this.#systemIds),
         source: (name) => this.#sourceFor(member, name),
@@ -353,7 +355,8 @@ export class World {
         status: this.#status(member),
         at: `wall+${Math.floor(this.now / 1000)}s`,
       });
-    });
+    };
+    this.#after(jobMs[job.kind], finish);
   }
 
   #status(member: Member): ReturnType<Postgres['status']> {

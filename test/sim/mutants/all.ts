@@ -5,6 +5,7 @@ import { promiseMutants } from './promises.ts';
 import { rejoinMutants } from './rejoin.ts';
 import { releaseMutants } from './releases.ts';
 import { revokingMutants } from './revoking.ts';
+import { storageMutants } from './storage.ts';
 import { suspicionMutants } from './suspicion.ts';
 import { syncSetMutants } from './sync-set.ts';
 import { takingMutants } from './taking.ts';
@@ -18,4 +19,5 @@ export const mutants: readonly Mutant[] = [
   ...suspicionMutants,
   ...rejoinMutants,
   ...releaseMutants,
+  ...storageMutants,
 ];

@@ -259,6 +259,13 @@ export const replicasRestart: Arena = scene(
   { ttlMs: 10_000 },
 );
 
+/** The holder's agent is frozen for longer than a write may take; storage is as well as ever. */
+export const asleepBesideItsDisk: Arena = scene(
+  9000,
+  [{ kind: 'agent-freeze', member: '@primary', atMs: [0, 1000], forMs: [2600, 3500] }],
+  { ttlMs: 10_000, storageTimeoutMs: 2000 },
+);
+
 /** The primary, away from the DCS, reaches only some of the others. */
 export const heardByOne: Arena = scene(
   8000,
