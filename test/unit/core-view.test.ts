@@ -147,6 +147,8 @@ test('two answers that overtake each other give the view of a read too', () => {
     property(array(transaction, { maxLength: 3 }), transaction, transaction, (before, first, second) => {
       const taken = new Set(first.write.map(keyOf));
       const other = { ...second, write: second.write.filter((one) => !taken.has(keyOf(one))) };
+      // One that writes nothing has no revision of its own.
+      if (other.write.length === 0) return;
       const store = emptyStore();
       for (const one of before) commit(store, one);
       const view = readOf(store);
