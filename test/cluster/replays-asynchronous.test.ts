@@ -6,7 +6,7 @@ import { nowMs } from './lab/cluster.ts';
 import { beginNight, type Night } from './lab/night.ts';
 import { listen } from './lab/trap.ts';
 
-const ttlMs = 4000;
+const ttlMs = 6000;
 
 let night: Night;
 

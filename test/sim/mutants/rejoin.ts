@@ -1,6 +1,6 @@
 /** Bugs in what WAL is compared by, and in the way back to a cluster. */
 import type { Mutant } from './mutant.ts';
-import { deposed, olderStandby, slowCatchUp, strayTail, twins, unrecordedTwin } from './scenes.ts';
+import { deposed, olderStandby, slowCatchUp, strayTail, twins, twinWithoutDcs, unrecordedTwin } from './scenes.ts';
 
 const rejoin = 'src/core/rejoin.ts';
 const copies = 'src/sim/copies.ts';
@@ -128,13 +128,25 @@ export const rejoinMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/rules.ts',
-        find: "goal: (f) => ({ kind: 'job', job: startFollowing(f) }),",
-        replace:
-          "goal: (f) => ({ kind: 'job', job: f.rule?.leader === f.self ? { ...startFollowing(f), as: 'primary' } : startFollowing(f) }),",
+        find: "job: mayStream(f) ? startFollowing(f) : startAlone(f, 'replica') }),",
+        replace: "job: f.rule?.leader === f.self ? { ...startFollowing(f), as: 'primary' } : startFollowing(f) }),",
       },
     ],
     harm: 'safety',
     arena: { settings: { synchronousMode: 'off' }, faults: ['postgres-crash', 'cut-dcs', 'cut-dcs', 'host-off'] },
+  },
+  {
+    name: 'streamed-without-the-dcs-though-diverged',
+    what: 'While the DCS is away, a member with WAL beside the history is started with a source, and streams on top of it.',
+    edits: [
+      {
+        file: 'src/core/rules.ts',
+        find: "job: mayStream(f) ? startFollowing(f) : startAlone(f, 'replica') }),",
+        replace: 'job: startFollowing(f) }),',
+      },
+    ],
+    harm: 'safety',
+    arena: twinWithoutDcs,
   },
   {
     name: 'followed-before-the-base-is-compared',

@@ -310,12 +310,21 @@ export const deposed: Arena = scene(16_000, [
   { kind: 'host-off', member: '@primary', after: 'job rewind', delayMs: 280, atMs: [100, 200], forMs: [8000, 9000] },
 ]);
 
+const makeTwins: readonly SceneStep[] = [
+  { kind: 'host-off', member: '@primary', atMs: [100, 200], forMs: [8000, 9000] },
+  { kind: 'cut-all', member: '@actor', after: 'job promote', delayMs: 45, atMs: [0, 10], forMs: [2500, 3500] },
+];
+
 /** A new primary is cut off when it has promoted: its successor makes a timeline of the same number. */
-export const twins: Arena = scene(
+export const twins: Arena = scene(16_000, makeTwins, { synchronousNodeCount: 2 }, 4);
+
+/** While one of them is to be copied anew, it loses sight of the DCS for longer than of the others. */
+export const twinWithoutDcs: Arena = scene(
   16_000,
   [
-    { kind: 'host-off', member: '@primary', atMs: [100, 200], forMs: [8000, 9000] },
-    { kind: 'cut-all', member: '@actor', after: 'job promote', delayMs: 45, atMs: [0, 10], forMs: [2500, 3500] },
+    ...makeTwins,
+    { kind: 'cut-all', member: '@actor', atMs: [2300, 2400], after: 'job clone', delayMs: 1, forMs: [1800, 2500] },
+    { kind: 'cut-dcs', member: '@actor', atMs: [2300, 2400], after: 'job clone', delayMs: 1, forMs: [5000, 7000] },
   ],
   { synchronousNodeCount: 2 },
   4,
