@@ -31,8 +31,8 @@ Type=exec
 ${user === undefined ? ownHome : `User=${user}`}
 ExecStart=${command.map(unitWord).join(' ')}
 # A stop asks the program alone, and it stops PostgreSQL. What it leaves behind when it crashes or is replaced must live:
-# PostgreSQL, which the next one takes over, and the guard, which ends PostgreSQL when no next one comes in time.
-# (With KillMode=mixed or control-group systemd would kill both as soon as the program is gone.)
+# PostgreSQL, which the next one takes over, and the guard of an agent, which ends PostgreSQL when no next one comes in time.
+# (With KillMode=mixed or control-group systemd would kill all of it as soon as the program is gone.)
 KillMode=process
 Restart=always
 RestartSec=200ms
