@@ -32,7 +32,7 @@ export async function showUri({ path, optional }: ConfigPath, flags: UriFlags, c
   const { scope, dcs } = config;
   if (scope === undefined) return failed(output, refuse('name a configuration that has the scope of the cluster'));
   if (flags.join) {
-    if (dcs === undefined) return failed(output, refuse(`${path} names no DCS`));
+    if (dcs?.kind !== 'monitor') return failed(output, refuse(`${path} names no monitor, and members join by one`));
     const token = await keptToken(path);
     if (!token.ok) return failed(output, token);
     output.print(joinCommand(dcs, scope, token.token));

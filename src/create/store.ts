@@ -3,8 +3,8 @@
 import { postgresUri } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 
-/** A DCS, as a configuration holds it. */
-export type Store = Config['dcs'];
+/** A DCS, as a configuration holds it: of those that it may hold, what `create` and `join` know. */
+export type Store = Extract<Config['dcs'], { readonly kind: 'monitor' }>;
 
 const allowed = 'the URI of a monitor, postgres://pgherd@HOST:PORT/pgherd';
 
