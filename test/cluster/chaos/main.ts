@@ -1,7 +1,7 @@
 /**
  * Real faults from a seed, for a cluster of three members in quorum mode on hosts of their own, as root:
  *
- *     npm run chaos -- --faults 200 --seed 1 [--longest SECONDS] [--only KIND,KIND] [--keep] [--list]
+ *     npm run chaos -- --faults 200 --seed 1 [--longest SECONDS] [--rough] [--only KIND,KIND] [--keep] [--list]
  *
  * Says what it does and what came of it; the exit code is 1 when something happened that must not. Then the faults and all
  * logs are kept in a folder (always, with --keep).
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     faults: { type: 'string', default: '20' },
     longest: { type: 'string', default: '15' },
+    rough: { type: 'boolean', default: false },
     only: { type: 'string' },
     keep: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
@@ -53,6 +54,7 @@ const steps = drawPlan({
   seed,
   faults: number('faults', 1),
   longestMs: number('longest', 0.5) * 1000,
+  isRough: values.rough,
   ...(only === undefined ? {} : { only: only.filter(isFaultName) }),
 });
 const folder = join(tmpdir(), `pgherd-chaos-${seed}-${process.pid}`);

@@ -29,28 +29,30 @@ export interface PlanOptions {
   readonly faults: number;
   /** The longest fault. */
   readonly longestMs: number;
+  /** Most of the time two at once, for the primary, and before everybody is back. */
+  readonly isRough?: boolean;
   /** Of these kinds alone; undefined: of all. */
   readonly only?: readonly FaultName[];
 }
 
 const shortestMs = 300;
-const twoAtOnce = 0.3;
-const hurried = 0.2;
+const usual = { twoAtOnce: 0.3, hurried: 0.2, onPrimary: 0.5 };
+const rough = { twoAtOnce: 0.9, hurried: 0.5, onPrimary: 0.7 };
 
 /** The same for the same options. Every kind comes once before any comes twice. */
-export function drawPlan({ seed, faults, longestMs, only }: PlanOptions): readonly Step[] {
+export function drawPlan({ seed, faults, longestMs, isRough, only }: PlanOptions): readonly Step[] {
+  const odds = isRough ? rough : usual;
   const random = randomStream(seed, 'chaos');
   const names = Object.keys(faultKinds).filter(isFaultName);
   const deck = deckOf(random, only ?? names);
   const steps: Step[] = [];
   for (let left = faults; left > 0; ) {
-    const first = drawFault(random, deck(), longestMs, 0);
-    const second =
-      left > 1 && happens(random, twoAtOnce)
-        ? [drawFault(random, deck(), longestMs, happens(random, 0.3) ? 0 : spreadOver(random, 50, 4000))]
-        : [];
+    const draw = (delayMs: number): PlannedFault => drawFault(random, deck(), odds.onPrimary, longestMs, delayMs);
+    const first = draw(0);
+    const isDouble = left > 1 && happens(random, odds.twoAtOnce);
+    const second = isDouble ? [draw(happens(random, 0.3) ? 0 : spreadOver(random, 50, 4000))] : [];
     left -= 1 + second.length;
-    const isHurried = happens(random, hurried) && left > 0;
+    const isHurried = happens(random, odds.hurried) && left > 0;
     steps.push({ pauseMs: Math.round(between(random, 0, 1500)), faults: [first, ...second], isHurried });
   }
   return steps;
@@ -76,9 +78,15 @@ function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
     .map(({ item }) => item);
 }
 
-function drawFault(random: Random, name: FaultName, longestMs: number, delayMs: number): PlannedFault {
+function drawFault(
+  random: Random,
+  name: FaultName,
+  primaryOdds: number,
+  longestMs: number,
+  delayMs: number,
+): PlannedFault {
   const kind: FaultKind = faultKinds[name];
-  const onPrimary = happens(random, 0.5);
+  const onPrimary = happens(random, primaryOdds);
   return {
     name,
     on: kind.strikes === 'any' ? (onPrimary ? 'primary' : 'replica') : kind.strikes,

@@ -124,10 +124,9 @@ function verdictOf(
 /* ---------------------------------------------------------------- one step */
 
 async function play(chaos: Chaos, step: Step, wasWell: boolean): Promise<Outcome> {
-  const { lab, ledger, night } = chaos;
-  const primary = await primaryOf(chaos);
-  const timeline = night.timeline();
-  const faults = step.faults.map((planned) => ({ planned, fault: castOf(lab, primary, planned) }));
+  const { lab, ledger } = chaos;
+  const before = await standingOf(chaos);
+  const faults = step.faults.map((planned) => ({ planned, fault: castOf(lab, before.primary, planned) }));
   await sleep(step.pauseMs);
   const beganMs = nowMs();
   await Promise.all(faults.map(({ planned, fault }) => inflict(planned, fault)));
@@ -139,12 +138,11 @@ async function play(chaos: Chaos, step: Step, wasWell: boolean): Promise<Outcome
   const facts: Facts = {
     gapMs: ledger.gapMs(beganMs),
     writesMs: writesAt === undefined ? undefined : writesAt - endedMs,
-    readyMs,
-    primary,
-    timeline,
+    before,
     beganMs,
   };
-  const violations = [...chaos.watch.violations(), ...(await judge(chaos, facts, limits))];
+  const after = readyMs === undefined ? undefined : await standingOf(chaos);
+  const violations = [...chaos.watch.violations(), ...judge(chaos, facts, after, limits)];
   const texts = faults.map(({ planned, fault }) => textOf(planned, fault));
   return {
     kinds: step.faults.map(({ name, on }) => (on === 'monitor' ? name : `${name} (${on})`)),
@@ -154,16 +152,29 @@ async function play(chaos: Chaos, step: Step, wasWell: boolean): Promise<Outcome
     gapMs: facts.gapMs,
     writesMs: facts.writesMs ?? Number.POSITIVE_INFINITY,
     backMs: step.isHurried ? undefined : (readyMs ?? Number.POSITIVE_INFINITY),
-    moved: readyMs !== undefined && (await primaryOf(chaos)) !== primary,
+    moved: after !== undefined && after.primary !== before.primary,
     load: loadavg()[0] ?? 0,
     violations,
   };
 }
 
-/** Who leads is shown a moment after it serves. */
-async function primaryOf({ lab, night }: Chaos): Promise<Host> {
-  await lab.waitFor('a leader is shown', () => lab.leader() !== undefined, 10_000);
-  return night.primary();
+interface Standing {
+  readonly primary: Host;
+  readonly timeline: number;
+}
+
+/** Who leads is shown a moment after it serves, and by busy agents not every time. */
+async function standingOf({ lab, night }: Chaos): Promise<Standing> {
+  const looked: { standing?: Standing } = {};
+  const look = (): boolean => {
+    const primary = lab.leader();
+    const timeline = primary && night.reads(primary, 'select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)');
+    if (primary && timeline) looked.standing = { primary, timeline: Number.parseInt(timeline, 16) };
+    return looked.standing !== undefined;
+  };
+  await lab.waitFor('a leader is shown', look, 10_000);
+  if (looked.standing === undefined) throw new Error('nobody leads');
+  return looked.standing;
 }
 
 function castOf(lab: Lab, primary: Host, { name, on, target, other, strength }: PlannedFault): Fault {
@@ -240,45 +251,43 @@ async function superviseAll({ lab, endedByThemselves, beganMs }: Chaos): Promise
 interface Facts {
   readonly gapMs: number;
   readonly writesMs: number | undefined;
-  readonly readyMs: number | undefined;
-  readonly primary: Host;
-  readonly timeline: number;
+  readonly before: Standing;
   readonly beganMs: number;
 }
 
-async function judge(chaos: Chaos, facts: Facts, limits: Limits): Promise<readonly string[]> {
-  const { night, ledger } = chaos;
-  const { gapMs, writesMs, readyMs, primary, timeline, beganMs } = facts;
+function judge({ ledger }: Chaos, facts: Facts, after: Standing | undefined, limits: Limits): readonly string[] {
+  const { gapMs, writesMs, before, beganMs } = facts;
   const found: string[] = [];
   if (writesMs === undefined || writesMs > limits.primaryMs) {
     found.push(`no primary: writes ${seconds(writesMs)} after the end, allowed ${seconds(limits.primaryMs)}`);
   }
-  if (readyMs === undefined) return [...found, `not back: within ${seconds(limits.backMs)} after the end`];
-  const now = await primaryOf(chaos);
+  if (after === undefined) return [...found, `not back: within ${seconds(limits.backMs)} after the end`];
   if (limits.gapMs !== undefined) {
-    if (now !== primary || night.timeline() !== timeline) found.push(`without cause: ${now.name} took over`);
+    if (after.primary !== before.primary || after.timeline !== before.timeline) {
+      found.push(`without cause: ${after.primary.name} took over`);
+    }
     if (gapMs > limits.gapMs) found.push(`without cause: writes paused for ${seconds(gapMs)}`);
   }
-  const missing = ledger.missingOn(now, beganMs);
+  const missing = ledger.missingOn(after.primary, beganMs);
   if (missing.length > 0) {
     found.push(`lost: ${missing.length} commits, ${JSON.stringify(missing.slice(0, 5))}`);
   }
   const turns = ledger.turns(beganMs);
-  if (turns.length - 1 > night.timeline() - timeline) {
+  if (turns.length - 1 > after.timeline - before.timeline) {
     const told = turns.map(({ host, fromMs, lastMs }) => `${host} ${Math.round(fromMs)} to ${Math.round(lastMs)}`);
     found.push(
-      `two primaries: timeline ${timeline} became ${night.timeline()}, and there acknowledged ${told.join(', ')}`,
+      `two primaries: timeline ${before.timeline} became ${after.timeline}, and there acknowledged ${told.join(', ')}`,
     );
   }
   return found;
 }
 
 /** What only the end can show: everything is everywhere, and every change of the primary is on record with its reason. */
-async function finish({ lab, night, ledger }: Chaos): Promise<readonly string[]> {
+async function finish(chaos: Chaos): Promise<readonly string[]> {
+  const { lab, night, ledger } = chaos;
   lab.stopWriters();
   const found: string[] = [];
-  const primary = lab.leader();
-  if (primary === undefined) return ['nobody leads in the end'];
+  const { primary, timeline } = await standingOf(chaos);
   const position = night.reads(primary, 'select pg_current_wal_flush_lsn()');
   const caughtUp = (host: Host): boolean =>
     night.reads(host, `select pg_last_wal_replay_lsn() >= '${position}'`) === 't';
@@ -290,7 +299,7 @@ async function finish({ lab, night, ledger }: Chaos): Promise<readonly string[]>
   const history: readonly { readonly Reason: string }[] = JSON.parse(
     night.ask(primary, 'history', '--format', 'json').text,
   );
-  const changes = night.timeline() - 1;
+  const changes = timeline - 1;
   const reasons = history.filter(({ Reason }) => Reason !== '').length;
   if (reasons < changes) found.push(`of ${changes} changes of the timeline ${reasons} have their reason on record`);
   return found;

@@ -132,21 +132,41 @@ function agentStorm({ lab, target, strength }: Scene): Fault {
   };
 }
 
-/** Not a block is left on the file system of PostgreSQL's folder: it is made as small as what is in it. */
-function diskFull({ lab, target }: Scene): Fault {
+/**
+ * Not a block is left on the file system of PostgreSQL's folder: it is made as small as what is in it. Where the fault
+ * is strong, PostgreSQL needs a new WAL file at once.
+ */
+function diskFull({ lab, target, strength }: Scene): Fault {
   const path = dirname(lab.dataDir(target));
-  const resize = (kilobytes: number): void =>
-    void execFileSync('mount', ['-o', `remount,size=${kilobytes}k`, path], { stdio: 'ignore' });
+  const needsWal = strength > 0.5;
   let sizeKilobytes = 0;
   return {
-    text: `the disk of ${target.name} is full`,
+    text: `the disk of ${target.name} is full${needsWal ? ', and WAL needs room' : ''}`,
     begin() {
-      const { blocks, bfree, bsize } = statfsSync(path);
+      const { blocks, bsize } = statfsSync(path);
       sizeKilobytes = (blocks * bsize) / 1024;
-      resize(((blocks - bfree) * bsize) / 1024);
+      fill(path);
+      const address = `host=${target.address} port=5432 user=postgres password=x dbname=postgres`;
+      if (needsWal && target.isOn()) target.start(['psql', address, '-Xqc', 'select pg_switch_wal()'], 'disk-full.log');
     },
-    end: () => resize(sizeKilobytes),
+    end: () => resize(path, sizeKilobytes),
   };
+}
+
+function resize(path: string, kilobytes: number): void {
+  execFileSync('mount', ['-o', `remount,size=${kilobytes}k`, path], { stdio: 'ignore' });
+}
+
+/** More may be in use between the look and the change: then it is refused. */
+function fill(path: string): void {
+  for (let attempt = 1; ; attempt += 1) {
+    const { blocks, bfree, bsize } = statfsSync(path);
+    try {
+      return resize(path, ((blocks - bfree) * bsize) / 1024);
+    } catch (error) {
+      if (attempt === 20) throw error;
+    }
+  }
 }
 
 function clockJump(aheadSeconds: number): FaultKind['make'] {
