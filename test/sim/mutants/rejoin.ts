@@ -63,8 +63,8 @@ export const rejoinMutants: readonly Mutant[] = [
       },
       {
         file: 'src/core/publish.ts',
-        find: 'unfit: state.durable.floor !== undefined || state',
-        replace: 'unfit: state',
+        find: 'durable.floor !== undefined || durable.rewinding',
+        replace: 'durable.rewinding',
       },
     ],
     harm: 'safety',
