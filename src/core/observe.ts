@@ -4,7 +4,7 @@ import { joinTerm } from './branch.ts';
 import { readRequestMs } from './chores.ts';
 import type { Event, TransactionOutcome } from './events.ts';
 import { type Facts, factsOf } from './facts.ts';
-import type { ClusterView, Instant } from './model.ts';
+import type { ClusterView, Durable, Instant, Rule } from './model.ts';
 import { observeJob } from './observe-jobs.ts';
 import { abandon, observeGrant, observeLeaseFailure, observeLeaseGone, observeRenewal } from './observe-leases.ts';
 import {
@@ -287,7 +287,8 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
     publishedAt: published ? now : state.publishedAt,
     decisionsTold: decided?.value ?? state.decisionsTold,
   };
-  if (ruled !== undefined && pending.leaseId !== undefined) next = { ...next, reinit: undefined };
+  if (ruled !== undefined && pending.leaseId !== undefined)
+    next = { ...next, reinit: undefined, durable: countedByForce(next, ruled.value) };
   if (!published) next = { ...next, refusedInARow: 0 };
   if (ruled !== undefined) next = { ...next, forgotten: forgottenBy(state, ruled.value.failsafe) };
   if (ruled !== undefined) next = { ...next, ruleUnsettled: false, tightening: undefined };
@@ -301,6 +302,13 @@ function afterApplied(state: State, pending: PendingTransaction, now: Instant): 
     next = { ...next, durable: { ...durable, ...mark, systemId: identified.value, founding: false } };
   }
   return next;
+}
+
+/** What is here is what the cluster goes on from, however much may be missing in it: an operator said so. */
+function countedByForce({ durable, takenOn }: State, rule: Rule): Durable {
+  if (takenOn?.term !== rule.term || takenOn.ground !== 'forced') return durable;
+  const { floor: _by, ...rest } = durable;
+  return durable.floor === undefined ? durable : rest;
 }
 
 /** Only now, when it is answered, may WAL be streamed again. Before the next one there is a pause, longer each time. */

@@ -5,7 +5,7 @@
 import { formatLsn, type Lsn } from './lsn.ts';
 import type { Durable, PostgresStatus, Settings, TermEntry } from './model.ts';
 import { lsnOf } from './position.ts';
-import { entryOf, forkOf, hasTwin, lineOf, newestOf, originFromHistory } from './term-tree.ts';
+import { entryOf, forkOf, hasTwin, isOnLine, lineOf, newestOf, originFromHistory } from './term-tree.ts';
 
 /** The way back, and the facts that leave no cheaper one. */
 export type RejoinPath =
@@ -78,9 +78,7 @@ function divergence(durable: Durable, postgres: PostgresStatus, terms: readonly 
   const fork = originTerm === undefined ? undefined : forkOf(terms, originTerm);
   if (originTerm === undefined || fork === undefined) return undefined;
   const here = `WAL of term ${originTerm} up to ${formatLsn(known.lsn)} is here`;
-  // The control file of a stopped instance may be behind its WAL: the timeline that its term made counts too.
-  const own = timelineOf(durable, terms, originTerm) ?? known.timeline;
-  const sameTimelineNumber = hasTwin(terms, originTerm, known.timeline) || hasTwin(terms, originTerm, own);
+  const sameTimelineNumber = isTwinned(durable, terms, originTerm, known.timeline);
   if (fork.at === undefined) {
     return { because: `${here}, and nothing on record says where it left the cluster's history`, sameTimelineNumber };
   }
@@ -98,25 +96,46 @@ function twin(durable: Durable, postgres: PostgresStatus, terms: readonly TermEn
   if (originTerm === undefined || postgres.instance.kind !== 'stopped' || postgres.directory.kind !== 'present')
     return undefined;
   const { timeline } = postgres.directory.control;
-  const own = timelineOf(durable, terms, originTerm) ?? timeline;
-  if (
-    forkOf(terms, originTerm) === undefined ||
-    !(hasTwin(terms, originTerm, own) || hasTwin(terms, originTerm, timeline))
-  )
-    return undefined;
+  if (forkOf(terms, originTerm) === undefined || !isTwinned(durable, terms, originTerm, timeline)) return undefined;
   return {
     because: `WAL of term ${originTerm} is here, on a timeline that another term made too`,
     sameTimelineNumber: true,
   };
 }
 
-/** The timeline that the term made. One that is not on record was begun by a promotion on its parent's. */
-function timelineOf(durable: Durable, terms: readonly TermEntry[], term: number): number | undefined {
-  const { branch } = durable;
-  const recorded = entryOf(terms, term)?.timeline;
-  if (recorded !== undefined || branch?.term !== term || !branch.promoted) return recorded;
-  const parent = entryOf(terms, branch.parent)?.timeline;
-  return parent === undefined ? undefined : parent + 1;
+/**
+ * Whether another term made a timeline of the same number as one that may be here beside the history: pg_rewind and the
+ * servers compare numbers, and would take the one for the other.
+ */
+function isTwinned(durable: Durable, terms: readonly TermEntry[], originTerm: number, timeline: number): boolean {
+  return timelinesBeside(durable, terms, originTerm, timeline).some((number) => hasTwin(terms, originTerm, number));
+}
+
+/**
+ * The numbers of the timelines here that the history does not go on from: between the last common one and the newest there
+ * may be some that never came on record. The control file of a stopped instance (`timeline`) may be behind its WAL.
+ */
+function timelinesBeside(
+  durable: Durable,
+  terms: readonly TermEntry[],
+  originTerm: number,
+  timeline: number,
+): readonly number[] {
+  const line = lineOf(terms, newestOf(terms));
+  let parent = parentIn(durable, terms, originTerm);
+  // What a term began that is not on record is at least the next one after its parent's.
+  const begun = entryOf(terms, originTerm)?.timeline ?? (entryOf(terms, parent)?.timeline ?? timeline - 1) + 1;
+  if (isOnLine(line, originTerm)) return [timeline, begun];
+  while (parent !== undefined && !isOnLine(line, parent)) parent = parentIn(durable, terms, parent);
+  const common = entryOf(terms, parent)?.timeline;
+  if (common === undefined) return [timeline, begun];
+  return Array.from({ length: Math.max(timeline, begun) - common }, (_, index) => common + 1 + index);
+}
+
+/** What the term goes on from, by the record, or by what is noted here of one that never came on record. */
+function parentIn({ branch }: Durable, terms: readonly TermEntry[], term: number): number | undefined {
+  const parent = entryOf(terms, term)?.parent ?? (branch?.term === term ? branch.parent : undefined);
+  return parent !== undefined && parent < term ? parent : undefined;
 }
 
 /** Somebody promoted the instance by hand: its newest timeline is none of the cluster's. */

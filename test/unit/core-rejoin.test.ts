@@ -258,6 +258,32 @@ test('the same of a term that never came on record: the control file of a stoppe
   );
 });
 
+test('nor where a timeline in between has the number of another one, whether its term is on record or not', () => {
+  check(
+    property(anyCase, boolean(), (one, isRecorded) => {
+      const { origin } = one.truth;
+      const after = (term: number, parent: number, timeline: number, switchBytes: number): TermEntry => ({
+        ...origin,
+        term,
+        parent,
+        timeline,
+        member: `pg${term}`,
+        switchLsn: lsn(origin.switchLsn + BigInt(switchBytes)),
+      });
+      const { term, timeline } = origin;
+      const between = after(term + 1, term, timeline + 1, 100);
+      const mine = after(term + 2, isRecorded ? between.term : term, timeline + 2, isRecorded ? 200 : 100);
+      const other = after(term + 3, term, timeline + 1, 100);
+      const at = { ...one, truth: { ...one.truth, origin: mine } };
+      const path = rejoinPath({
+        ...memberAt(at, lsn(mine.switchLsn + 50n)),
+        terms: [origin, ...(isRecorded ? [between] : []), mine, other],
+      });
+      assert.equal(path.kind, one.settings.cloneWhenDiverged ? 'clone' : 'stuck');
+    }),
+  );
+});
+
 test('a member that does not know where its WAL ends, or of which term it is, looks before it is changed', () => {
   check(
     property(anyCase, constantFrom('starting', 'silent', 'dying'), (one, kind) => {

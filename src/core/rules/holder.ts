@@ -7,7 +7,7 @@ import { likeNamed } from '../names.ts';
 import { wantedNames } from '../sync-standbys.ts';
 import { setDisarmed, setFailsafe } from '../transactions.ts';
 import { impairmentRules } from './ability.ts';
-import { configureAlone, isReplicaDirectory, mayRelease, startAlone, stoppedCleanly } from './instance.ts';
+import { configureAlone, mayRelease, startAlone, stoppedCleanly } from './instance.ts';
 import { isOtherData, otherDataRules } from './other-data.ts';
 import { attemptText, mayTry, type Rule, wait } from './rule.ts';
 import { settlingRules, synchronousRules } from './synchronous.ts';
@@ -343,6 +343,10 @@ function hasCrashed(f: Facts): boolean {
   if (f.paused || f.state.stoppedByUs || f.state.restart !== undefined) return false;
   if (f.state.downSince === f.state.offeredDownSince) return false;
   return instance?.kind === 'stopped' && instance.exit?.kind === 'crashed';
+}
+
+function isReplicaDirectory(f: Facts): boolean {
+  return f.postgres?.directory.kind === 'present' && f.postgres.directory.standbySignal;
 }
 
 function newMembers(f: Facts): readonly string[] {

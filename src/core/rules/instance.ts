@@ -42,11 +42,6 @@ export function configureAlone(f: Facts): Extract<Job, { kind: 'configure' }> {
   };
 }
 
-/** It would start as a replica. */
-export function isReplicaDirectory(f: Facts): boolean {
-  return f.postgres?.directory.kind === 'present' && f.postgres.directory.standbySignal;
-}
-
 /** The key is mine, and the DCS is there to give it back to: else nothing is gained by letting go of it. */
 export function mayRelease(f: Facts): boolean {
   return f.iHold && f.state.dcs.kind === 'connected';

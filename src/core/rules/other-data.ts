@@ -3,7 +3,7 @@
  * directory. Whatever was acknowledged since that copy was made is not in it, so it is not served but by an operator's word.
  */
 import type { Facts } from '../facts.ts';
-import { isReplicaDirectory, mayRelease } from './instance.ts';
+import { mayRelease } from './instance.ts';
 import { type Rule, wait } from './rule.ts';
 
 export const otherDataRules: readonly Rule[] = [
@@ -41,11 +41,9 @@ function holds(f: Facts): boolean {
   return f.iHold && !f.paused;
 }
 
-/** Nobody takes the key with data that counts for nothing, but by an operator's force. */
+/** Nobody takes the key with data that counts for nothing, and an operator's force says that it counts. */
 export function isOtherData(f: Facts): boolean {
-  const { durable, takenOn } = f.state;
-  const isForced = takenOn?.term === f.rule?.term && takenOn?.ground === 'forced';
-  return durable.floor !== undefined && !(isForced && isReplicaDirectory(f));
+  return f.state.durable.floor !== undefined;
 }
 
 function wayOut(f: Facts): string {

@@ -53,8 +53,8 @@ export const rejoinMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/rules/other-data.ts',
-        find: 'return durable.floor !== undefined && !(',
-        replace: 'return durable.floor === undefined && f.now < 0 && !(',
+        find: 'return f.state.durable.floor !== undefined;',
+        replace: 'return f.now < 0;',
       },
       {
         file: 'src/core/position.ts',
@@ -102,8 +102,8 @@ export const rejoinMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/rules/other-data.ts',
-        find: 'return durable.floor !== undefined && !(',
-        replace: 'return durable.floor === undefined && f.now < 0 && !(',
+        find: 'return f.state.durable.floor !== undefined;',
+        replace: 'return f.now < 0;',
       },
     ],
     harm: 'safety',

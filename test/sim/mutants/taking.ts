@@ -171,8 +171,8 @@ export const takingMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/rules/other-data.ts',
-        find: 'return durable.floor !== undefined && !(',
-        replace: 'return durable.floor === undefined && f.now < 0 && !(',
+        find: 'return f.state.durable.floor !== undefined;',
+        replace: 'return f.now < 0;',
       },
       {
         file: vacancy,
