@@ -1,0 +1,222 @@
+/** A real etcd for tests: members on free ports of the loopback, in a folder of their own, and what can happen to them. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectEtcd, type EtcdOptions } from '../../src/dcs/etcd/dcs.ts';
+import type { Dcs } from '../../src/ports/dcs.ts';
+import { until } from './contract.ts';
+import { clock, type Folder, freePort, makeFolder } from './monitor.ts';
+
+export interface EtcdMember {
+  readonly name: string;
+  readonly url: string;
+  start(): void;
+  /** At once, as when its host is lost. */
+  kill(): Promise<void>;
+  /** Orderly. */
+  stop(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+  /** What is sent to its clients' port is lost, and what it answers: nobody is told. */
+  blackHole(): void;
+  /** No black hole of these tests is left, here or elsewhere. */
+  heal(): void;
+  isLeader(): Promise<boolean>;
+}
+
+export interface TestEtcd {
+  readonly members: readonly EtcdMember[];
+  readonly urls: readonly string[];
+  /** Waits until there is one. */
+  leader(): Promise<EtcdMember>;
+  followers(): Promise<readonly EtcdMember[]>;
+  /** Hands the lead to another member. */
+  moveLeader(): Promise<void>;
+  /** The JSON API, for what the product does not do. */
+  post(path: string, body: object, token?: string): Promise<Readonly<Record<string, unknown>>>;
+  connect(scope: string, more?: Partial<EtcdOptions>): Dcs;
+  end(): Promise<void>;
+}
+
+export interface EtcdSettings {
+  readonly members?: number;
+  readonly words?: readonly string[];
+  /** Of the clients' side: `https` needs certificates in `words`. */
+  readonly scheme?: 'http' | 'https';
+}
+
+/** Half of etcd's default: elections take half as long, and the least TTL is a second. */
+const electionMs = 500;
+export const leastTtlMs = 1000;
+
+interface Place {
+  readonly name: string;
+  readonly ports: { readonly client: number; readonly peer: number; readonly metrics: number };
+  readonly folder: string;
+  readonly scheme: string;
+}
+
+const running = new Set<ChildProcess>();
+let hasTable = false;
+const table = `pgherd_etcd_${process.pid}`;
+
+function removeTable(): void {
+  if (hasTable) execFileSync('nft', [`delete table inet ${table}`]);
+  hasTable = false;
+}
+
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+  removeTable();
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
+export async function startEtcd({ members = 3, words = [], scheme = 'http' }: EtcdSettings = {}): Promise<TestEtcd> {
+  const folder = makeFolder();
+  const places: Place[] = [];
+  for (let number = 1; number <= members; number += 1) {
+    const ports = { client: await freePort(), peer: await freePort(), metrics: await freePort() };
+    places.push({ name: `etcd${number}`, ports, folder: folder.path, scheme });
+  }
+  const cluster = places.map(({ name, ports }) => `${name}=http://127.0.0.1:${ports.peer}`).join(',');
+  const all = places.map((place) => createMember(place, [...words, '--initial-cluster', cluster]));
+  for (const member of all) member.start();
+  const etcd = accessTo(all, folder);
+  await etcd.leader();
+  return etcd;
+}
+
+function createMember(place: Place, words: readonly string[]): EtcdMember {
+  const { name, ports, folder, scheme } = place;
+  const url = `${scheme}://127.0.0.1:${ports.client}`;
+  let child: ChildProcess | undefined;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const ended = child;
+    if (ended === undefined || ended.exitCode !== null || ended.signalCode !== null) return;
+    const gone = new Promise((resolve) => ended.once('exit', resolve));
+    ended.kill('SIGCONT');
+    ended.kill(signal);
+    await gone;
+  };
+  return {
+    name,
+    url,
+    start() {
+      const log = openSync(join(folder, `${name}.log`), 'a');
+      const started = spawn('etcd', [...flagsOf(place, url), ...words], { stdio: ['ignore', log, log] });
+      closeSync(log);
+      running.add(started);
+      started.once('exit', () => running.delete(started));
+      child = started;
+    },
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
+    blackHole() {
+      const chain = `add table inet ${table}; add chain inet ${table} arrive { type filter hook input priority 0; }`;
+      const drop = (side: string): string => `add rule inet ${table} arrive tcp ${side} ${ports.client} drop`;
+      execFileSync('nft', [`${chain}; ${drop('dport')}; ${drop('sport')}`]);
+      hasTable = true;
+    },
+    heal: removeTable,
+    async isLeader() {
+      try {
+        const signal = AbortSignal.timeout(1000);
+        const response = await fetch(`http://127.0.0.1:${ports.metrics}/metrics`, { signal });
+        return /^etcd_server_is_leader 1$/m.test(await response.text());
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+function flagsOf({ name, ports, folder }: Place, url: string): readonly string[] {
+  const peer = `http://127.0.0.1:${ports.peer}`;
+  return Object.entries({
+    name,
+    'data-dir': join(folder, name),
+    'listen-client-urls': url,
+    'advertise-client-urls': url,
+    'listen-peer-urls': peer,
+    'initial-advertise-peer-urls': peer,
+    'listen-metrics-urls': `http://127.0.0.1:${ports.metrics}`,
+    'heartbeat-interval': String(electionMs / 10),
+    'election-timeout': String(electionMs),
+    'log-level': 'warn',
+    logger: 'zap',
+  }).map(([flag, value]) => `--${flag}=${value}`);
+}
+
+function accessTo(members: readonly EtcdMember[], folder: Folder): TestEtcd {
+  const logs = (): string =>
+    members
+      .map(({ name }) =>
+        readFileSync(join(folder.path, `${name}.log`), 'utf8')
+          .split('\n')
+          .slice(-8)
+          .join('\n'),
+      )
+      .join('\n');
+  const leader = async (): Promise<EtcdMember> => {
+    const found = async (): Promise<EtcdMember | undefined> => {
+      const leaders = await Promise.all(members.map(async (member) => ((await member.isLeader()) ? [member] : [])));
+      const [one, ...others] = leaders.flat();
+      return others.length === 0 ? one : undefined;
+    };
+    return await until('etcd has a leader', found, 20_000).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${logs()}`);
+    });
+  };
+  const urls = members.map(({ url }) => url);
+  const post = async (url: string, path: string, body: object, token?: string) => {
+    const headers = token === undefined ? undefined : { authorization: token };
+    const response = await fetch(`${url}/v3${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      ...(headers === undefined ? {} : { headers }),
+      signal: AbortSignal.timeout(5000),
+    });
+    const text = await response.text();
+    assert.equal(response.status, 200, `${path}: ${text}`);
+    return JSON.parse(text) as Record<string, unknown>;
+  };
+  return {
+    members,
+    urls,
+    leader,
+    followers: async () => {
+      const first = await leader();
+      return members.filter((member) => member !== first);
+    },
+    async moveLeader() {
+      const former = await leader();
+      const { members: listed } = await post(former.url, '/cluster/member/list', {});
+      assert.ok(Array.isArray(listed));
+      const other = listed.find(({ clientURLs }) => clientURLs[0] !== former.url);
+      await post(former.url, '/maintenance/transfer-leadership', { targetID: other.ID });
+    },
+    post: async (path, body, token) => post((await leader()).url, path, body, token),
+    connect: (scope, more = {}) => connectEtcd({ ...optionsFor(urls, scope), ...more }),
+    async end() {
+      for (const member of members) member.heal();
+      await Promise.all(members.map((member) => member.kill()));
+      folder.remove();
+    },
+  };
+}
+
+export function optionsFor(urls: readonly string[], scope: string): EtcdOptions {
+  return {
+    seeds: { urls, srv: undefined },
+    discover: false,
+    tls: { cacert: undefined, cert: undefined, key: undefined },
+    user: undefined,
+    prefix: `/test/${scope}/`,
+    clock,
+    timeoutMs: 2000,
+    noticeMs: () => 1000,
+  };
+}
