@@ -29,7 +29,13 @@ export async function openDcs(address: DcsAddress, options: OpenOptions): Promis
     case 'etcd': {
       const { connectEtcd } = await import('./etcd/dcs.ts');
       const { urls, srv, discover, tls, user } = address;
-      return connectEtcd({ seeds: { urls, srv }, discover, tls, user, ...options });
+      return connectEtcd({ seeds: { urls: turned(urls), srv }, discover, tls, user, ...options });
     }
   }
+}
+
+/** Not all agents begin with the same member. */
+function turned(urls: readonly string[]): readonly string[] {
+  const at = Math.floor(Math.random() * urls.length);
+  return [...urls.slice(at), ...urls.slice(0, at)];
 }

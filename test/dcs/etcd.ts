@@ -1,7 +1,7 @@
 /** A real etcd for tests: members on free ports of the loopback, in a folder of their own, and what can happen to them. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { chownSync, closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectEtcd, type EtcdOptions } from '../../src/dcs/etcd/dcs.ts';
 import type { Dcs } from '../../src/ports/dcs.ts';
@@ -20,9 +20,12 @@ export interface EtcdMember {
   thaw(): void;
   /** What is sent to its clients' port is lost, and what it answers: nobody is told. */
   blackHole(): void;
+  /** The other members do not hear it, nor it them; clients do. */
+  isolate(): void;
   /** No black hole of these tests is left, here or elsewhere. */
   heal(): void;
   isLeader(): Promise<boolean>;
+  hasLeader(): Promise<boolean>;
 }
 
 export interface TestEtcd {
@@ -31,6 +34,8 @@ export interface TestEtcd {
   /** Waits until there is one. */
   leader(): Promise<EtcdMember>;
   followers(): Promise<readonly EtcdMember[]>;
+  /** Nothing is wrong with any member any more. */
+  settled(): Promise<void>;
   /** Hands the lead to another member. */
   moveLeader(): Promise<void>;
   /** The JSON API, for what the product does not do. */
@@ -52,6 +57,8 @@ export const leastTtlMs = 1000;
 
 interface Place {
   readonly name: string;
+  /** Its user's number, by which what it sends is known. */
+  readonly uid: number;
   readonly ports: { readonly client: number; readonly peer: number; readonly metrics: number };
   readonly folder: string;
   readonly scheme: string;
@@ -60,6 +67,14 @@ interface Place {
 const running = new Set<ChildProcess>();
 let hasTable = false;
 const table = `pgherd_etcd_${process.pid}`;
+
+/** What is sent so is lost. */
+function lose(...packets: readonly string[]): void {
+  const chain = `add table inet ${table}; add chain inet ${table} leave { type filter hook output priority 0; }`;
+  const rules = packets.map((what) => `add rule inet ${table} leave ${what} drop`);
+  execFileSync('nft', [[chain, ...rules].join('; ')]);
+  hasTable = true;
+}
 
 function removeTable(): void {
   if (hasTable) execFileSync('nft', [`delete table inet ${table}`]);
@@ -77,23 +92,24 @@ export async function startEtcd({ members = 3, words = [], scheme = 'http' }: Et
   const places: Place[] = [];
   for (let number = 1; number <= members; number += 1) {
     const ports = { client: await freePort(), peer: await freePort(), metrics: await freePort() };
-    places.push({ name: `etcd${number}`, ports, folder: folder.path, scheme });
+    places.push({ name: `etcd${number}`, uid: 61_000 + number, ports, folder: folder.path, scheme });
   }
+  const peerPorts = places.map(({ ports }) => ports.peer);
   const cluster = places.map(({ name, ports }) => `${name}=http://127.0.0.1:${ports.peer}`).join(',');
-  const all = places.map((place) => createMember(place, [...words, '--initial-cluster', cluster]));
+  const all = places.map((place) => createMember(place, peerPorts, [...words, '--initial-cluster', cluster]));
   for (const member of all) member.start();
   const etcd = accessTo(all, folder);
   await etcd.leader();
   return etcd;
 }
 
-function createMember(place: Place, words: readonly string[]): EtcdMember {
-  const { name, ports, folder, scheme } = place;
+function createMember(place: Place, peerPorts: readonly number[], words: readonly string[]): EtcdMember {
+  const { name, uid, ports, folder, scheme } = place;
   const url = `${scheme}://127.0.0.1:${ports.client}`;
   let child: ChildProcess | undefined;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const ended = child;
-    if (ended === undefined || ended.exitCode !== null || ended.signalCode !== null) return;
+    if (!isRunning(ended)) return;
     const gone = new Promise((resolve) => ended.once('exit', resolve));
     ended.kill('SIGCONT');
     ended.kill(signal);
@@ -103,8 +119,12 @@ function createMember(place: Place, words: readonly string[]): EtcdMember {
     name,
     url,
     start() {
+      if (isRunning(child)) return;
+      const data = join(folder, name);
+      mkdirSync(data, { recursive: true, mode: 0o700 });
+      chownSync(data, uid, uid);
       const log = openSync(join(folder, `${name}.log`), 'a');
-      const started = spawn('etcd', [...flagsOf(place, url), ...words], { stdio: ['ignore', log, log] });
+      const started = spawn('etcd', [...flagsOf(place, url), ...words], { stdio: ['ignore', log, log], uid, gid: uid });
       closeSync(log);
       running.add(started);
       started.once('exit', () => running.delete(started));
@@ -114,23 +134,26 @@ function createMember(place: Place, words: readonly string[]): EtcdMember {
     stop: () => end('SIGTERM'),
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
-    blackHole() {
-      const chain = `add table inet ${table}; add chain inet ${table} arrive { type filter hook input priority 0; }`;
-      const drop = (side: string): string => `add rule inet ${table} arrive tcp ${side} ${ports.client} drop`;
-      execFileSync('nft', [`${chain}; ${drop('dport')}; ${drop('sport')}`]);
-      hasTable = true;
-    },
+    blackHole: () => lose(`tcp dport ${ports.client}`, `tcp sport ${ports.client}`),
+    // It talks to the others from its own address.
+    isolate: () => lose(`tcp dport ${ports.peer}`, `meta skuid ${uid} tcp dport { ${peerPorts.join(', ')} }`),
     heal: removeTable,
-    async isLeader() {
-      try {
-        const signal = AbortSignal.timeout(1000);
-        const response = await fetch(`http://127.0.0.1:${ports.metrics}/metrics`, { signal });
-        return /^etcd_server_is_leader 1$/m.test(await response.text());
-      } catch {
-        return false;
-      }
-    },
+    isLeader: () => says(ports.metrics, /^etcd_server_is_leader 1$/m),
+    hasLeader: () => says(ports.metrics, /^etcd_server_has_leader 1$/m),
   };
+}
+
+function isRunning(child: ChildProcess | undefined): child is ChildProcess {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+async function says(metricsPort: number, what: RegExp): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${metricsPort}/metrics`, { signal: AbortSignal.timeout(1000) });
+    return what.test(await response.text());
+  } catch {
+    return false;
+  }
 }
 
 function flagsOf({ name, ports, folder }: Place, url: string): readonly string[] {
@@ -190,6 +213,17 @@ function accessTo(members: readonly EtcdMember[], folder: Folder): TestEtcd {
     followers: async () => {
       const first = await leader();
       return members.filter((member) => member !== first);
+    },
+    async settled() {
+      for (const member of members) {
+        member.heal();
+        member.thaw();
+        member.start();
+      }
+      const haveLeader = async (): Promise<boolean> =>
+        (await Promise.all(members.map((member) => member.hasLeader()))).every(Boolean);
+      await until('every member has a leader', haveLeader, 20_000);
+      await leader();
     },
     async moveLeader() {
       const former = await leader();

@@ -5,6 +5,7 @@ import { createEndpoints, type Endpoints } from './endpoints.ts';
 import { parseLease, parseOwnLease } from './leases.ts';
 import type { SeedOptions } from './members.ts';
 import {
+  eventsFolder,
   grantLease,
   isAppliedOnce,
   putBeat,
@@ -65,17 +66,32 @@ const defaultNoticeMs = 4000;
 const beatAnswerMs = 250;
 
 function storeCalls(endpoints: Endpoints, prefix: string): Pick<Dcs, 'read' | 'readEvents' | 'transact'> {
+  // The latest revision that a caller was told. What changes nothing in a snapshot has no revision of its own: etcd's would be
+  // one at which others may have changed something that the caller has not seen.
+  let known = 0;
   return {
     async read(signal) {
       const asked = await endpoints.ask(readKeys(prefix), { isRepeatable: true, signal });
-      return asked.kind === 'answered' ? { kind: 'read', snapshot: asked.value } : failed(asked);
+      if (asked.kind !== 'answered') return failed(asked);
+      known = Math.max(known, asked.value.revision);
+      return { kind: 'read', snapshot: asked.value };
     },
     async readEvents(signal) {
       const asked = await endpoints.ask(readEvents(prefix), { isRepeatable: true, signal });
       return asked.kind === 'answered' ? { kind: 'read', events: asked.value } : failed(asked);
     },
-    transact: (transaction, signal) => send(endpoints, prefix, transaction, signal),
+    async transact(transaction, signal) {
+      const outcome = await send(endpoints, prefix, transaction, signal);
+      if (outcome.kind !== 'applied') return outcome;
+      if (!changesSnapshot(transaction)) return { ...outcome, revision: known };
+      known = Math.max(known, outcome.revision);
+      return outcome;
+    },
   };
+}
+
+function changesSnapshot({ write }: StoreTransaction): boolean {
+  return write.some(({ key }) => !key.startsWith(eventsFolder));
 }
 
 async function send(

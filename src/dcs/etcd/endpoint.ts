@@ -51,8 +51,8 @@ export interface Endpoint {
   attempt<Value>(request: Request<Value>, gate: Gate, signal: AbortSignal): Promise<Attempt<Value>>;
   /** It answers late: is the connection alive? */
   doubt(): void;
-  /** The connection is of no use; the next attempt makes another one. */
-  drop(error: string): void;
+  /** Ends the connection, also one that is being made. No attempt is of use any more. */
+  close(error: string): void;
 }
 
 /** etcd's numbers for a cluster and a member of it. */
@@ -63,7 +63,15 @@ export interface Identity {
 
 /** Not connected before it is needed. */
 export function createEndpoint(url: string, options: EndpointOptions): Endpoint {
-  const endpoint: EndpointState = { url, options, ready: undefined, preparing: undefined, token: undefined };
+  const endpoint: EndpointState = {
+    url,
+    options,
+    ready: undefined,
+    preparing: undefined,
+    token: undefined,
+    closing: new AbortController(),
+    closed: undefined,
+  };
   const self: Endpoint = {
     url,
     get identity() {
@@ -71,9 +79,10 @@ export function createEndpoint(url: string, options: EndpointOptions): Endpoint 
     },
     attempt: (request, gate, signal) => attempt(endpoint, self, request, gate, signal),
     doubt: () => endpoint.ready?.session.doubt(),
-    drop(error) {
+    close(error) {
+      endpoint.closed ??= error;
+      endpoint.closing.abort();
       endpoint.ready?.session.end(error);
-      endpoint.ready = undefined;
     },
   };
   return self;
@@ -90,6 +99,9 @@ interface EndpointState {
    * '' where etcd asks for none.
    */
   token: string | undefined;
+  readonly closing: AbortController;
+  /** Why. */
+  closed: string | undefined;
 }
 
 interface Ready {
@@ -152,7 +164,8 @@ async function untilAborted(prepared: Promise<Prepared>, signal: AbortSignal): P
 /* ---------------------------------------------------------------- before the first request */
 
 function prepare(endpoint: EndpointState): Promise<Prepared> {
-  const { ready } = endpoint;
+  const { ready, closed } = endpoint;
+  if (closed !== undefined) return Promise.resolve({ ok: false, error: closed });
   if (isAlive(ready) && endpoint.token !== undefined) return Promise.resolve({ ok: true, ready });
   endpoint.preparing ??= makeReady(endpoint).finally(() => {
     endpoint.preparing = undefined;
@@ -166,17 +179,17 @@ function isAlive(ready: Ready | undefined): ready is Ready {
 
 async function makeReady(endpoint: EndpointState): Promise<Prepared> {
   const { url, options } = endpoint;
-  const signal = AbortSignal.timeout(options.timeoutMs);
-  if (!isAlive(endpoint.ready)) {
-    const opened = await openSession(url, options.tls, signal);
-    if (!opened.ok) return { ok: false, error: connectHint(opened.error) };
-    endpoint.ready = undefined;
-    const introduced = await introduce(endpoint, opened.session, signal);
-    if (introduced.ok) endpoint.ready = introduced.ready;
-    else opened.session.end(introduced.error);
-    return introduced;
+  const signal = AbortSignal.any([endpoint.closing.signal, AbortSignal.timeout(options.timeoutMs)]);
+  if (isAlive(endpoint.ready)) return await introduce(endpoint, endpoint.ready.session, signal);
+  const opened = await openSession(url, options.tls, signal);
+  if (!opened.ok) return { ok: false, error: connectHint(opened.error) };
+  const introduced = await introduce(endpoint, opened.session, signal);
+  if (!introduced.ok || endpoint.closed !== undefined) {
+    opened.session.end(introduced.ok ? 'closed' : introduced.error);
+    return introduced.ok ? { ok: false, error: 'closed' } : introduced;
   }
-  return await introduce(endpoint, endpoint.ready.session, signal);
+  endpoint.ready = introduced.ready;
+  return introduced;
 }
 
 /** Who we are, and whose member it is. A token of earlier may be one that it does not know any more. */

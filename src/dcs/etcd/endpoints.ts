@@ -40,8 +40,6 @@ export function createEndpoints(options: EndpointsOptions): Endpoints {
   const state: State = {
     options,
     members: createMembers(options.seeds, options),
-    // Not all agents with the same member.
-    offset: Math.floor(Math.random() * Math.max(1, options.seeds.urls.length)),
     current: undefined,
     clusterId: undefined,
     learnAgainAtMs: 0,
@@ -58,7 +56,7 @@ export function createEndpoints(options: EndpointsOptions): Endpoints {
     unfit: (endpoint) => unfit(state, endpoint),
     close() {
       state.isClosed = true;
-      state.members.drop('closed');
+      state.members.close();
     },
   };
 }
@@ -66,7 +64,6 @@ export function createEndpoints(options: EndpointsOptions): Endpoints {
 interface State {
   readonly options: EndpointsOptions;
   readonly members: Members;
-  readonly offset: number;
   current: Endpoint | undefined;
   /** Of the cluster that the members belong to. */
   clusterId: bigint | undefined;
@@ -107,10 +104,10 @@ async function askMembers<Value>(
 }
 
 /** `first`, or who answered last; then the others in their order, each member once. */
-function inOrder({ members, current, offset }: State, first: Endpoint | undefined): readonly Endpoint[] {
+function inOrder({ members, current }: State, first: Endpoint | undefined): readonly Endpoint[] {
   const { endpoints } = members;
   const begin = [first, current].find((endpoint) => endpoint !== undefined && endpoints.includes(endpoint));
-  const at = begin === undefined ? offset : endpoints.indexOf(begin);
+  const at = begin === undefined ? 0 : endpoints.indexOf(begin);
   const turned = endpoints.map((_, index) => endpoints[(at + index) % endpoints.length] as Endpoint);
   const known = new Set<bigint>();
   return turned.filter(({ identity }) => {
@@ -151,6 +148,7 @@ function reconsider(state: State): void {
 /* ---------------------------------------------------------------- who is there */
 
 const learnEveryMs = 60_000;
+const learnAfterFailureMs = 2000;
 
 /** Members come and go: now and then one of them is asked who they are. Whatever comes of it, there are addresses. */
 function learn(state: State): void {
@@ -163,7 +161,8 @@ function learn(state: State): void {
     return members.flatMap(({ clientUrls }) => clientUrls);
   };
   void askMembers(state, list, { isRepeatable: true, signal }).then((asked) => {
-    if (asked.kind === 'answered' && !state.isClosed) state.members.learn(asked.value.filter(isUsable));
+    if (asked.kind !== 'answered') state.learnAgainAtMs = performance.now() + learnAfterFailureMs;
+    else if (!state.isClosed) state.members.learn(asked.value.filter(isUsable));
   });
 }
 

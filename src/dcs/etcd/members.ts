@@ -21,7 +21,7 @@ export interface Members {
   resolve(): Promise<string | undefined>;
   /** What the members say of themselves: addresses that are new are added, others that they alone had named are dropped. */
   learn(urls: readonly string[]): void;
-  drop(error: string): void;
+  close(): void;
 }
 
 const resolveAgainMs = 10_000;
@@ -36,7 +36,7 @@ export function createMembers({ urls, srv }: SeedOptions, options: EndpointOptio
   const named = (found: readonly string[], known: readonly Endpoint[]): Endpoint[] =>
     found.map((url) => known.find((endpoint) => endpoint.url === url) ?? createEndpoint(url, options));
   const drop = (endpoints: readonly Endpoint[], error: string): void => {
-    for (const endpoint of endpoints) endpoint.drop(error);
+    for (const endpoint of endpoints) endpoint.close(error);
   };
   async function lookUp(domain: NonNullable<typeof srv>): Promise<string | undefined> {
     try {
@@ -77,7 +77,7 @@ export function createMembers({ urls, srv }: SeedOptions, options: EndpointOptio
         'it is no member any more',
       );
     },
-    drop: (error) => drop([...seeds, ...learnt], error),
+    close: () => drop([...seeds, ...learnt], 'closed'),
   };
 }
 
