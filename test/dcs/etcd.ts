@@ -11,6 +11,8 @@ import { clock, type Folder, freePort, makeFolder } from './monitor.ts';
 export interface EtcdMember {
   readonly name: string;
   readonly url: string;
+  /** For `post`: always without TLS. */
+  readonly apiUrl: string;
   start(): void;
   /** At once, as when its host is lost. */
   kill(): Promise<void>;
@@ -59,7 +61,7 @@ interface Place {
   readonly name: string;
   /** Its user's number, by which what it sends is known. */
   readonly uid: number;
-  readonly ports: { readonly client: number; readonly peer: number; readonly metrics: number };
+  readonly ports: { readonly client: number; readonly peer: number; readonly metrics: number; readonly api: number };
   readonly folder: string;
   readonly scheme: string;
 }
@@ -91,7 +93,12 @@ export async function startEtcd({ members = 3, words = [], scheme = 'http' }: Et
   const folder = makeFolder();
   const places: Place[] = [];
   for (let number = 1; number <= members; number += 1) {
-    const ports = { client: await freePort(), peer: await freePort(), metrics: await freePort() };
+    const ports = {
+      client: await freePort(),
+      peer: await freePort(),
+      metrics: await freePort(),
+      api: await freePort(),
+    };
     places.push({ name: `etcd${number}`, uid: 61_000 + number, ports, folder: folder.path, scheme });
   }
   const peerPorts = places.map(({ ports }) => ports.peer);
@@ -118,6 +125,7 @@ function createMember(place: Place, peerPorts: readonly number[], words: readonl
   return {
     name,
     url,
+    apiUrl: `http://127.0.0.1:${ports.api}`,
     start() {
       if (isRunning(child)) return;
       const data = join(folder, name);
@@ -161,7 +169,7 @@ function flagsOf({ name, ports, folder }: Place, url: string): readonly string[]
   return Object.entries({
     name,
     'data-dir': join(folder, name),
-    'listen-client-urls': url,
+    'listen-client-urls': `${url},http://127.0.0.1:${ports.api}`,
     'advertise-client-urls': url,
     'listen-peer-urls': peer,
     'initial-advertise-peer-urls': peer,
@@ -227,12 +235,12 @@ function accessTo(members: readonly EtcdMember[], folder: Folder): TestEtcd {
     },
     async moveLeader() {
       const former = await leader();
-      const { members: listed } = await post(former.url, '/cluster/member/list', {});
+      const { members: listed } = await post(former.apiUrl, '/cluster/member/list', {});
       assert.ok(Array.isArray(listed));
       const other = listed.find(({ clientURLs }) => clientURLs[0] !== former.url);
-      await post(former.url, '/maintenance/transfer-leadership', { targetID: other.ID });
+      await post(former.apiUrl, '/maintenance/transfer-leadership', { targetID: other.ID });
     },
-    post: async (path, body, token) => post((await leader()).url, path, body, token),
+    post: async (path, body, token) => post((await leader()).apiUrl, path, body, token),
     connect: (scope, more = {}) => connectEtcd({ ...optionsFor(urls, scope), ...more }),
     async end() {
       for (const member of members) member.heal();

@@ -205,7 +205,9 @@ async function introduce(endpoint: EndpointState, session: Session, signal: Abor
       const failure = failureOf(caught);
       if (failure.reason === 'token') endpoint.token = undefined;
       if (failure.reason === 'token' && options.user !== undefined && !isRepeated) continue;
-      return { ok: false, error: signal.aborted ? `no answer within ${options.timeoutMs} ms` : failure.error };
+      const late = signal.aborted ? `no answer within ${options.timeoutMs} ms` : undefined;
+      // Of TLS 1.3 the other side's verdict on our certificate comes when the connection seems to be there.
+      return { ok: false, error: late ?? connectHint(session.ended ?? failure.error) };
     }
   }
 }

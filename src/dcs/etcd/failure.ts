@@ -75,8 +75,8 @@ export function connectHint(error: string): string {
     return `${error}: is cacert the authority that signed it?`;
   if (/wrong version number|packet length too long|EPROTO/i.test(error))
     return 'it does not speak TLS: is protocol right?';
-  if (/alert (?:bad certificate|certificate required|handshake)|certificate required/i.test(error)) {
-    return 'it asks for a certificate of ours: set cert and key';
+  if (/alert (?:bad certificate|certificate required|unknown ca|handshake)|certificate required/i.test(error)) {
+    return 'it asks for a certificate that it trusts: set cert and key';
   }
-  return error;
+  return error.trim();
 }
