@@ -15,15 +15,19 @@ const head = `/**
  */
 `;
 
-/** The code without the comments in it, which repeat it; of each message and service one line is left. */
+/** The code without the comments in it, which repeat it, and without what nobody needs. */
 function condensed(code: string): string {
-  return code
+  const short = code
     .replace(/^(?:\/\/[^\n]*\n|\/\*[^\n]*\*\/\n|\n)+/, '')
     .replaceAll(/^ +\/\*\*\n(?: +\*[^\n]*\n)+/gm, '')
     .replaceAll(/\/\*\*\n \* @generated from (message|service) \w+\.(\w+)\n \*\//g, '/** The $1 `$2`. */')
     .replaceAll(/\/\*\*\n \* Describes the [^/]*\*\/\n/g, '')
     .replaceAll(/(^ .*)\n\n(?= )/gm, '$1\n')
     .replaceAll(/\/\*@__PURE__\*\/\s+/g, '');
+  // Only what a service takes or gives is made or read by its schema.
+  return short.replaceAll(/export const (\w+): GenMessage<.*\n?.*;\n/g, (line: string, schema: string) =>
+    short.includes(`typeof ${schema};`) ? line : '',
+  );
 }
 
 const [, , made] = process.argv;

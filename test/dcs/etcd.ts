@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chownSync, closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as z from 'zod';
 import { connectEtcd, type EtcdOptions } from '../../src/dcs/etcd/dcs.ts';
 import type { Dcs } from '../../src/ports/dcs.ts';
 import { until } from './contract.ts';
@@ -52,6 +53,8 @@ export interface EtcdSettings {
   /** Of the clients' side: `https` needs certificates in `words`. */
   readonly scheme?: 'http' | 'https';
 }
+
+const answerForm = z.record(z.string(), z.unknown());
 
 /** Half of etcd's default: elections take half as long, and the least TTL is a second. */
 const electionMs = 500;
@@ -212,7 +215,7 @@ function accessTo(members: readonly EtcdMember[], folder: Folder): TestEtcd {
     });
     const text = await response.text();
     assert.equal(response.status, 200, `${path}: ${text}`);
-    return JSON.parse(text) as Record<string, unknown>;
+    return answerForm.parse(JSON.parse(text));
   };
   return {
     members,

@@ -52,10 +52,10 @@ async function raise(dcs: Dcs, from: Dcs = dcs): Promise<StoreOutcome> {
 /** Raises a counter, alone, while `harm` happens; then what was applied is there, exactly once. */
 async function counts(dcs: Dcs, harm: () => Promise<void>): Promise<void> {
   const outcomes = { applied: 0, unanswered: 0, refused: 0, 'not-sent': 0 };
-  let isDone = false;
+  const done = new AbortController();
   let after: string | undefined;
   const counting = (async () => {
-    while (!isDone || outcomes.applied < 20) {
+    while (!done.signal.aborted || outcomes.applied < 20) {
       const { kind } = await raise(dcs);
       // Only what is still on its way can be the reason of a refusal.
       if (kind === 'refused' && after !== 'unanswered') assert.fail(`refused after ${after}`);
@@ -64,7 +64,7 @@ async function counts(dcs: Dcs, harm: () => Promise<void>): Promise<void> {
     }
   })();
   await harm();
-  isDone = true;
+  done.abort();
   await counting;
   const value = Number((await read(dcs)).keys.get('n')?.value);
   const { applied, unanswered } = outcomes;

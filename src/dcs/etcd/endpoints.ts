@@ -108,7 +108,7 @@ function inOrder({ members, current }: State, first: Endpoint | undefined): read
   const { endpoints } = members;
   const begin = [first, current].find((endpoint) => endpoint !== undefined && endpoints.includes(endpoint));
   const at = begin === undefined ? 0 : endpoints.indexOf(begin);
-  const turned = endpoints.map((_, index) => endpoints[(at + index) % endpoints.length] as Endpoint);
+  const turned = [...endpoints.slice(at), ...endpoints.slice(0, at)];
   const known = new Set<bigint>();
   return turned.filter(({ identity }) => {
     if (identity === undefined) return true;

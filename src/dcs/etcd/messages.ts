@@ -18,8 +18,6 @@ export type ResponseHeader = Message<'etcdserverpb.ResponseHeader'> & {
   revision: bigint;
 };
 
-export const ResponseHeaderSchema: GenMessage<ResponseHeader> = messageDesc(file_etcd, 0);
-
 /** The message `KeyValue`. */
 export type KeyValue = Message<'etcdserverpb.KeyValue'> & {
   key: Uint8Array;
@@ -28,8 +26,6 @@ export type KeyValue = Message<'etcdserverpb.KeyValue'> & {
   value: Uint8Array;
   lease: bigint;
 };
-
-export const KeyValueSchema: GenMessage<KeyValue> = messageDesc(file_etcd, 1);
 
 /** The message `RangeRequest`. */
 export type RangeRequest = Message<'etcdserverpb.RangeRequest'> & {
@@ -70,8 +66,6 @@ export type DeleteRangeRequest = Message<'etcdserverpb.DeleteRangeRequest'> & {
   key: Uint8Array;
 };
 
-export const DeleteRangeRequestSchema: GenMessage<DeleteRangeRequest> = messageDesc(file_etcd, 6);
-
 /** The message `RequestOp`. */
 export type RequestOp = Message<'etcdserverpb.RequestOp'> & {
   request:
@@ -90,8 +84,6 @@ export type RequestOp = Message<'etcdserverpb.RequestOp'> & {
     | { case: undefined; value?: undefined };
 };
 
-export const RequestOpSchema: GenMessage<RequestOp> = messageDesc(file_etcd, 7);
-
 /** The message `ResponseOp`. */
 export type ResponseOp = Message<'etcdserverpb.ResponseOp'> & {
   response:
@@ -101,8 +93,6 @@ export type ResponseOp = Message<'etcdserverpb.ResponseOp'> & {
       }
     | { case: undefined; value?: undefined };
 };
-
-export const ResponseOpSchema: GenMessage<ResponseOp> = messageDesc(file_etcd, 8);
 
 /** The message `Compare`. */
 export type Compare = Message<'etcdserverpb.Compare'> & {
@@ -116,8 +106,6 @@ export type Compare = Message<'etcdserverpb.Compare'> & {
       }
     | { case: undefined; value?: undefined };
 };
-
-export const CompareSchema: GenMessage<Compare> = messageDesc(file_etcd, 9);
 
 /** The message `TxnRequest`. */
 export type TxnRequest = Message<'etcdserverpb.TxnRequest'> & {
@@ -158,12 +146,8 @@ export type WatchCreateRequest = Message<'etcdserverpb.WatchCreateRequest'> & {
   rangeEnd: Uint8Array;
 };
 
-export const WatchCreateRequestSchema: GenMessage<WatchCreateRequest> = messageDesc(file_etcd, 13);
-
 /** The message `WatchProgressRequest`. */
 export type WatchProgressRequest = Message<'etcdserverpb.WatchProgressRequest'> & {};
-
-export const WatchProgressRequestSchema: GenMessage<WatchProgressRequest> = messageDesc(file_etcd, 14);
 
 /** The message `WatchResponse`. */
 export type WatchResponse = Message<'etcdserverpb.WatchResponse'> & {
@@ -181,8 +165,6 @@ export type Event = Message<'etcdserverpb.Event'> & {
   type: number;
   kv?: KeyValue | undefined;
 };
-
-export const EventSchema: GenMessage<Event> = messageDesc(file_etcd, 16);
 
 /** The message `LeaseGrantRequest`. */
 export type LeaseGrantRequest = Message<'etcdserverpb.LeaseGrantRequest'> & {
@@ -246,8 +228,6 @@ export const MemberListResponseSchema: GenMessage<MemberListResponse> = messageD
 export type Member = Message<'etcdserverpb.Member'> & {
   clientUrls: string[];
 };
-
-export const MemberSchema: GenMessage<Member> = messageDesc(file_etcd, 25);
 
 /** The message `AuthenticateRequest`. */
 export type AuthenticateRequest = Message<'etcdserverpb.AuthenticateRequest'> & {

@@ -139,7 +139,7 @@ async function open(watch: WatchState): Promise<void> {
   watch.isOpening = false;
   if (watch.listeners.size === 0) return;
   if (endpoint === undefined) return void diagnose(watch);
-  const mine = openStream(endpoint, prefix, endpoints.unfit, {
+  const mine = openStream(endpoint, prefix, (one) => endpoints.unfit(one), {
     onOpen() {
       watch.isWanted = true;
       hear(watch, []);
