@@ -72,7 +72,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const mayUse: Readonly<Record<string, readonly string[]>> = {
   config: ['yaml', 'zod'],
   postgres: ['pg', 'zod'],
-  dcs: ['pg', 'zod'],
+  dcs: ['@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-node', 'pg', 'zod'],
   host: ['zod'],
   api: ['@hono/node-server', 'hono', 'zod'],
   monitor: ['pg'],

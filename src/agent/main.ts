@@ -6,7 +6,7 @@ import { type Config, stateDirectoryOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { version } from '../config/version.ts';
 import type { Durable, Self } from '../core/model.ts';
-import { connectMonitor } from '../dcs/monitor/dcs.ts';
+import { openDcs } from '../dcs/open.ts';
 import { decodeSettings } from '../dcs/settings.ts';
 import { bootClock, bootId } from '../host/clock.ts';
 import { durableFile } from '../host/durable-file.ts';
@@ -84,8 +84,7 @@ async function begin(config: Config, log: Log): Promise<BeginOutcome> {
     return guarded;
   }
   const guard = guarded.guarding;
-  const dcs = connectMonitor({
-    uri: config.dcs.uri,
+  const dcs = await openDcs(config.dcs, {
     prefix: prefixOf(config),
     clock,
     timeoutMs: dcsTimeoutMs,

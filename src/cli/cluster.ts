@@ -2,7 +2,8 @@
 import { askMember } from '../api/client.ts';
 import { formatAddress } from '../config/address.ts';
 import type { ControlConfig } from '../config/config.ts';
-import { connectMonitor } from '../dcs/monitor/dcs.ts';
+import { dcsExamples } from '../config/schema-stores.ts';
+import { openDcs } from '../dcs/open.ts';
 import { decodeView } from '../dcs/records.ts';
 import { bootClock } from '../host/clock.ts';
 import type { Dcs, Snapshot } from '../ports/dcs.ts';
@@ -29,9 +30,8 @@ export async function withDcs<Result>(
   use: (dcs: Dcs, signal: AbortSignal) => Promise<Result>,
 ): Promise<Result | Refusal> {
   if (!config.dcs)
-    return refuse('the configuration names no DCS; name it: monitor: {uri: postgres://pgherd@HOST:PORT/pgherd}');
-  const dcs = connectMonitor({
-    uri: config.dcs.uri,
+    return refuse(`the configuration names no DCS; name it: ${dcsExamples.monitor}, or ${dcsExamples.etcd3}`);
+  const dcs = await openDcs(config.dcs, {
     prefix: `${config.namespace}/${scope}/`,
     clock: bootClock(),
     timeoutMs: dcsTimeoutMs,

@@ -31,7 +31,7 @@ A program (\`agent\`, \`monitor\`, \`demo\`) stops in an orderly way at the firs
 
 \`-c CONFIG\`, else the file that \`PATRONICTL_CONFIG_FILE\` names, else \`~/.config/patroni/patronictl.yaml\` if it is there, else the only
 \`*.yml\` where \`create\` and \`join\` write it (\`/etc/pgherd\`; of others than root \`~/.config/pgherd\`). Any member's configuration will
-do: only \`scope\`, \`namespace\`, \`monitor\` and \`restapi\` are read (\`drill\`, \`files\` and \`systemd\` read all of it). \`PATRONI_*\`
+do: only \`scope\`, \`namespace\`, \`monitor\` or \`etcd3\`, and \`restapi\` are read (\`drill\`, \`files\` and \`systemd\` read all of it). \`PATRONI_*\`
 variables win over it.
 `;
 

@@ -47,14 +47,19 @@ export function listenAddress(defaultPort: number) {
   );
 }
 
+/** Reads an address that one can connect to: one host, no wildcard. */
+export function readOneAddress(value: unknown, defaultPort: number): Address | undefined {
+  const listen = readListen(value, defaultPort);
+  const host = listen?.hosts[0];
+  if (!listen || host === undefined || listen.hosts.length !== 1 || isWildcard(host)) return undefined;
+  return { host, port: listen.port };
+}
+
 /** An address that others connect to: one host, no wildcard. */
 export function connectAddress(defaultPort: number) {
-  return kind(`HOST:PORT as the other members reach it (one host, not * or 0.0.0.0)`, (value): Address | undefined => {
-    const listen = readListen(value, defaultPort);
-    const host = listen?.hosts[0];
-    if (!listen || host === undefined || listen.hosts.length !== 1 || isWildcard(host)) return undefined;
-    return { host, port: listen.port };
-  });
+  return kind(`HOST:PORT as the other members reach it (one host, not * or 0.0.0.0)`, (value) =>
+    readOneAddress(value, defaultPort),
+  );
 }
 
 /** One host by itself, without a port. */

@@ -1,6 +1,7 @@
 /** Holds data against the schema: problems (the agent does not start) and warnings, each with its place in the file. */
 import type * as z from 'zod';
 import { defaultFailureTimeoutMs, defaultHeartbeatIntervalMs, defaultTtlMs, timingProblems } from '../lib/timing.ts';
+import { aboutStores, checkStores } from './check-stores.ts';
 import type { Values } from './config.ts';
 import type { YamlFile } from './document.ts';
 import { type Fields, keyAt, keysOf, strict, valueAt } from './key.ts';
@@ -32,7 +33,8 @@ export function message(
   return `${variable ?? `${origin.name}:${line}:${column}`}: ${dotted === '' ? '' : `${dotted}: `}${text}`;
 }
 
-interface Finding {
+/** Something to be said of a place in the data. */
+export interface Finding {
   readonly path: readonly PropertyKey[];
   readonly text: string;
   readonly of: 'key' | 'value';
@@ -53,7 +55,12 @@ export function check(
   const findings = result.success ? [] : result.error.issues.flatMap((issue) => fromIssue(issue, data));
   findings.push(...checkStores(data, needsStore), ...checkTags(data));
   if (result.success) findings.push(...checkTiming(result.data.bootstrap?.dcs ?? {}));
-  const warnings = [...ineffective(schema, data, []), ...aboutParameters(data), ...aboutTags(data)];
+  const warnings = [
+    ...ineffective(schema, data, []),
+    ...aboutStores(data),
+    ...aboutParameters(data),
+    ...aboutTags(data),
+  ];
   const say = ({ path, text, of }: Finding): string => message(origin, path, text, of);
   return {
     problems: inOrder(findings, origin).map(say),
@@ -144,23 +151,6 @@ function unknownKey(path: readonly PropertyKey[], name: string): Finding {
 /** A place that would itself be refused is no advice. */
 function isRefused(path: string): boolean {
   return Object.hasOwn(refusedStores, path.split('.')[0] ?? '');
-}
-
-/** Exactly one section names the DCS, and in this version it is the monitor. */
-function checkStores(data: Data, needed: boolean): readonly Finding[] {
-  const given = Object.keys(refusedStores).filter((name) => data[name] !== undefined && data[name] !== null);
-  const findings: Finding[] = given.map((name) => ({ path: [name], text: refusedStores[name] ?? '', of: 'key' }));
-  if (data['monitor'] === undefined || data['monitor'] === null) {
-    if (findings.length > 0 || !needed) return findings;
-    const text =
-      'found no section that names the DCS; allowed: monitor; add monitor: {uri: postgres://pgherd@HOST:PORT/pgherd}';
-    return [{ path: [], text, of: 'key' }];
-  }
-  if (isData(data['monitor']) && (data['monitor']['uri'] ?? null) === null) {
-    const text = 'found nothing; allowed: a URI such as postgres://pgherd@HOST:PORT/pgherd; add it';
-    findings.push({ path: ['monitor', 'uri'], text, of: 'key' });
-  }
-  return findings;
 }
 
 /** Durations of the cluster that do not go together. */

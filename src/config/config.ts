@@ -1,6 +1,7 @@
 /** The configuration as programs use it: checked, with defaults, durations in milliseconds. */
 import type * as z from 'zod';
 import { type Address, isWildcard, type ListenAddress } from './address.ts';
+import { type EtcdConfig, etcdConfig, etcdSectionOf } from './etcd.ts';
 import type { Section } from './key.ts';
 import { file, knownTags } from './schema.ts';
 import { type Data, isData, readBoolean } from './values.ts';
@@ -13,6 +14,9 @@ export interface DatabaseUser {
   readonly options: Readonly<Record<string, string>>;
 }
 
+/** The store that all members trust. */
+export type DcsConfig = { readonly kind: 'monitor'; readonly uri: string } | EtcdConfig;
+
 /** A member's configuration, checked, with its defaults. */
 export interface Config {
   readonly scope: string;
@@ -20,7 +24,7 @@ export interface Config {
   readonly namespace: string;
   readonly name: string;
   readonly restapi: { readonly listen: ListenAddress; readonly connectAddress: Address };
-  readonly dcs: { readonly kind: 'monitor'; readonly uri: string };
+  readonly dcs: DcsConfig;
   readonly bootstrap: {
     /** As it is written in the file, and goes into the DCS; `{}` when there is none. Its meaning is decided where `config` is read. */
     readonly dcs: Data;
@@ -80,7 +84,7 @@ export interface ControlConfig {
   readonly scope: string | undefined;
   readonly namespace: string;
   /** undefined: the file names no DCS. */
-  readonly dcs: Config['dcs'] | undefined;
+  readonly dcs: DcsConfig | undefined;
   /** This member's REST API, where the file says it. */
   readonly restapi: Address | undefined;
 }
@@ -175,7 +179,7 @@ export function agentConfig(values: Values, data: Data, rawDcs: unknown): Config
       listen: restapiListen,
       connectAddress: required(connectAddressOf(values.restapi?.connect_address, restapiListen)),
     },
-    dcs: { kind: 'monitor', uri: required(values.monitor?.uri) },
+    dcs: dcsOf(values),
     bootstrap: {
       dcs: isData(rawDcs) ? rawDcs : {},
       initdb: values.bootstrap?.initdb,
@@ -186,6 +190,11 @@ export function agentConfig(values: Values, data: Data, rawDcs: unknown): Config
     watchdog: watchdogOf(values.watchdog),
     log: { type: values.log?.type ?? 'plain', level: values.log?.level ?? 'INFO' },
   };
+}
+
+function dcsOf({ monitor, etcd3, etcd }: Values): DcsConfig {
+  const section = etcd3 ?? etcd;
+  return section === undefined ? { kind: 'monitor', uri: required(monitor?.uri) } : etcdConfig(section);
 }
 
 function watchdogOf(given: Values['watchdog']): Config['watchdog'] {
@@ -242,16 +251,24 @@ function read<Value>(schema: z.ZodType<Value>, value: unknown): Value | undefine
 /** What the command line needs, from data whose other sections may be wrong. */
 export function controlConfig(data: Data): ControlConfig {
   const restapi = isData(data['restapi']) ? data['restapi'] : {};
-  const monitor = isData(data['monitor']) ? data['monitor'] : {};
   const fields = file.restapi.fields;
-  const uri = read(file.monitor.fields.uri.schema, monitor['uri']);
   return {
     scope: read(file.scope.schema, data['scope']),
     namespace: read(file.namespace.schema, data['namespace']) ?? '/service',
-    dcs: uri === undefined ? undefined : { kind: 'monitor', uri },
+    dcs: controlDcs(data),
     restapi: connectAddressOf(
       read(fields.connect_address.schema, restapi['connect_address']),
       read(fields.listen.schema, restapi['listen']),
     ),
   };
+}
+
+function controlDcs(data: Data): DcsConfig | undefined {
+  const etcd = etcdSectionOf(data);
+  if (etcd !== undefined) {
+    const section = read(file[etcd].schema, data[etcd]);
+    return section && etcdConfig(section);
+  }
+  const uri = isData(data['monitor']) ? read(file.monitor.fields.uri.schema, data['monitor']['uri']) : undefined;
+  return uri === undefined ? undefined : { kind: 'monitor', uri };
 }

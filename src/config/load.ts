@@ -154,6 +154,8 @@ const controlKeys: ReadonlySet<string> = new Set([
   'scope',
   'namespace',
   'monitor',
+  'etcd3',
+  'etcd',
   'restapi',
   ...Object.keys(refusedStores),
 ]);

@@ -72,13 +72,14 @@ function* rows(fields: Fields, prefix: string, effective: boolean): Generator<st
     if (prefix === '' && name in refusedStores) continue;
     const here = effective && key.doc.effective;
     yield row(`${prefix}${name}`, key, here);
-    if (key.fields) yield* rows(key.fields, `${prefix}${name}.`, here);
+    // `etcd` has the keys of `etcd3`.
+    if (key.fields && !(prefix === '' && name === 'etcd')) yield* rows(key.fields, `${prefix}${name}.`, here);
   }
 }
 
 function* stores(): Generator<string> {
   yield '\n## Sections that name another DCS\n';
-  yield 'They are known, and an error. Exactly one section names the DCS, and in this version it is `monitor`.\n';
+  yield 'They are known, and an error. Exactly one section names the DCS: `monitor` or `etcd3`.\n';
   for (const [name, text] of Object.entries(refusedStores)) yield `- \`${name}\`: ${text}.`;
 }
 
@@ -89,7 +90,7 @@ function* variables(): Generator<string> {
   yield '| variable | key |';
   yield '| --- | --- |';
   for (const [variable, path] of variableNames()) {
-    if (!((path[0] ?? '') in refusedStores)) yield `| \`${variable}\` | \`${path.join('.')}\` |`;
+    if (!((path[0] ?? '') in refusedStores) && path[0] !== 'etcd') yield `| \`${variable}\` | \`${path.join('.')}\` |`;
   }
 }
 

@@ -1,5 +1,6 @@
-/** The sections that name the DCS. One of them is there, and in this version it is the monitor. */
+/** The sections that name the DCS. One of them is there: the monitor, or etcd. */
 import { postgresUri } from './address.ts';
+import { etcd, etcd3 } from './etcd.ts';
 import { type Fields, key, later, laterSection, section } from './key.ts';
 import {
   anyList,
@@ -15,30 +16,14 @@ import {
   textList,
 } from './values.ts';
 
-const etcdFields = {
-  host: later(text, 'One endpoint.'),
-  hosts: later(textList, 'The endpoints.'),
-  url: later(secretText, 'The endpoint as a URL.'),
-  proxy: later(secretText, 'A proxy as a URL.'),
-  srv: later(text, 'The domain whose SRV records name the endpoints.'),
-  srv_suffix: later(text, 'A suffix of the SRV record.'),
-  use_proxies: later(boolean, 'Do not ask the endpoints for the members.'),
-  protocol: later(text, 'http or https.'),
-  username: later(text, 'The user.'),
-  password: later(secretText, 'The password.'),
-  cacert: later(path, 'The authority that signed the endpoints.'),
-  cert: later(path, "The agent's certificate."),
-  key: later(path, "The agent's key."),
-};
-
 const raftSeconds = duration(0);
 
 export const stores = {
   monitor: section('The DCS is a monitor: a PostgreSQL database that `pgherd monitor` runs.', {
     uri: key(postgresUri, 'How members reach it: postgres://pgherd@HOST:PORT/pgherd. Required.'),
   }),
-  etcd3: laterSection('The DCS is etcd.', etcdFields),
-  etcd: laterSection('The DCS is etcd with its old API.', etcdFields),
+  etcd3,
+  etcd,
   consul: laterSection('The DCS is Consul.', {
     host: later(text, 'Host.'),
     url: later(secretText, 'URL.'),
@@ -110,17 +95,21 @@ export const stores = {
   }),
 } satisfies Fields;
 
-const useMonitor = 'start one with `pgherd monitor`, and name it: monitor: {uri: postgres://pgherd@HOST:PORT/pgherd}';
-const neverThere = (what: string, instead: string) => `${what} is not supported; ${instead}; ${useMonitor}`;
+/** The sections of which exactly one names the DCS, and how. */
+export const dcsExamples = {
+  monitor: 'monitor: {uri: postgres://pgherd@HOST:PORT/pgherd}',
+  etcd3: 'etcd3: {hosts: [HOST:2379, HOST:2379, HOST:2379]}',
+} as const;
+
+const instead = `start a monitor with \`pgherd monitor\`, and name it: ${dcsExamples.monitor}; or name an etcd: ${dcsExamples.etcd3}`;
+const neverThere = (what: string, why = '') => `${what} is not supported; ${why}allowed: monitor, etcd3; ${instead}`;
 
 /** Why a section that names another DCS is an error, and what to do instead. */
 export const refusedStores: Readonly<Record<string, string>> = {
-  etcd3: `etcd is not yet supported in this version; allowed: monitor; ${useMonitor}`,
-  etcd: `etcd is not yet supported in this version; allowed: monitor; ${useMonitor}`,
-  consul: neverThere('Consul', 'allowed: monitor'),
-  zookeeper: neverThere('ZooKeeper', 'allowed: monitor'),
-  exhibitor: neverThere('Exhibitor', 'allowed: monitor'),
-  raft: neverThere('Raft among the members', 'allowed: monitor'),
-  kubernetes: neverThere('Kubernetes', 'pgherd runs on machines that you own; allowed: monitor'),
+  consul: neverThere('Consul'),
+  zookeeper: neverThere('ZooKeeper'),
+  exhibitor: neverThere('Exhibitor'),
+  raft: neverThere('Raft among the members'),
+  kubernetes: neverThere('Kubernetes', 'pgherd runs on machines that you own; '),
   citus: 'Citus is not supported; allowed: one cluster for each configuration; remove the section',
 };

@@ -137,20 +137,24 @@ postgresql:
     assert.match(said[0] ?? '', /^\d+:\d+: /);
   });
 
-  test('an etcd section: what is there instead', async () => {
+  test('an etcd section without an address', async () => {
     const { monitor: _monitor, ...rest } = right();
-    const said = await refused(stringify({ ...rest, etcd3: { hosts: ['127.0.0.1:2379'] } }));
+    const said = await refused(stringify({ ...rest, etcd3: { protocol: 'https' } }));
     assert.equal(said.length, 1);
-    assert.match(
-      said[0] ?? '',
-      /^\d+:1: etcd3: etcd is not yet supported in this version; allowed: monitor; start one/,
-    );
+    assert.match(said[0] ?? '', /^\d+:1: etcd3: found no address; allowed: hosts, host, url, srv or proxy; add hosts/);
+  });
+
+  test('a section for another store: what is there instead', async () => {
+    const { monitor: _monitor, ...rest } = right();
+    const said = await refused(stringify({ ...rest, consul: { host: '127.0.0.1' } }));
+    assert.equal(said.length, 1);
+    assert.match(said[0] ?? '', /^\d+:1: consul: Consul is not supported; allowed: monitor, etcd3; start a monitor/);
   });
 
   test('no section for the DCS', async () => {
     const { monitor: _monitor, ...rest } = right();
     const said = await refused(stringify(rest));
-    assert.match(said.join('\n'), /found no section that names the DCS; allowed: monitor; add monitor: \{uri: /);
+    assert.match(said.join('\n'), /found no section that names the DCS; allowed: monitor, etcd3; add monitor: \{uri: /);
   });
 });
 

@@ -254,7 +254,11 @@ describe('a configuration that is wrong', () => {
       [/^6:39: bootstrap\.dcs\.heartbeat_interval: found 1 s; allowed: at most a third of failure_timeout, 0\.666 s; /],
     ],
     ['Kubernetes', `${base}kubernetes: {labels: {}}`, [/^6:1: kubernetes: Kubernetes is not supported; /]],
-    ['etcd beside the monitor', `${base}etcd3: {hosts: [a:2379]}`, [/^6:1: etcd3: etcd is not yet supported/]],
+    [
+      'etcd beside the monitor',
+      `${base}etcd3: {hosts: [a:2379]}`,
+      [/^6:1: etcd3: names a second DCS, beside monitor; allowed: one of them/],
+    ],
     ['no URI', base.replace(/uri: [^}]*/, ''), [/^4:10: monitor\.uri: found nothing/]],
   ];
   for (const [name, text, expected] of cases) {
@@ -308,8 +312,7 @@ describe("PostgreSQL's parameters", () => {
           '(hot_standby and archive are old names, which Patroni accepts, for replica); did you mean logical?',
       ],
     );
-    assert.equal(loaded.problems.length, 2, 'the other one is the old etcd section');
-    assert.match(loaded.problems[0] ?? '', /:10:1: etcd: etcd is not yet supported in this version; allowed: monitor/);
+    assert.equal(loaded.problems.length, 1);
   });
 
   const verdicts: readonly (readonly [name: string, value: string, wrong: RegExp | undefined])[] = [
@@ -357,7 +360,7 @@ describe('the environment', () => {
     assert.equal(config.name, 'pg7');
     assert.deepEqual(config.postgresql?.listen, { hosts: ['::1'], port: 5439 });
     assert.equal(config.postgresql?.authentication.superuser.password, 'x');
-    assert.equal(config.dcs.uri, 'postgres://pgherd@h:1/p');
+    assert.deepEqual(config.dcs, { kind: 'monitor', uri: 'postgres://pgherd@h:1/p' });
     assert.equal(config.log.level, 'DEBUG');
   });
 
@@ -409,6 +412,6 @@ describe('the configuration of the command line', () => {
       PATRONI_SCOPE: 'x',
       PATRONI_MONITOR_URI: 'postgres://p@h:1/p',
     });
-    assert.equal(loaded.ok && loaded.config.dcs?.uri, 'postgres://p@h:1/p');
+    assert.deepEqual(loaded.ok && loaded.config.dcs, { kind: 'monitor', uri: 'postgres://p@h:1/p' });
   });
 });
