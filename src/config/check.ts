@@ -143,7 +143,9 @@ function unknownKey(path: readonly PropertyKey[], name: string): Finding {
     .map(([known]) => known)
     .find((known) => (known.endsWith(`.${name}`) || known === name) && !isRefused(known));
   let hint = `allowed here: ${here.join(', ')}`;
-  if (elsewhere !== undefined) hint = `did you mean ${elsewhere}? Then move it there (${hint})`;
+  // Within a section a slip of the pen is likelier than a key in the wrong place.
+  if (elsewhere !== undefined && (meant === undefined || path.length === 0))
+    hint = `did you mean ${elsewhere}? Then move it there (${hint})`;
   else if (meant !== undefined) hint = `did you mean ${meant}?`;
   return { path: [...path, name], text: `unknown key; ${hint}; correct it or remove it`, of: 'key' };
 }

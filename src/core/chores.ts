@@ -90,18 +90,25 @@ function lastLook({ seenAt, inspectionAskedAt, keyAbsentSince }: State): Instant
   return keyAbsentSince !== undefined && last < keyAbsentSince ? -Infinity : last;
 }
 
-/** Never while one is under way: what hangs is not made to hang twice. A directory that is being replaced is left alone. */
+/**
+ * Never while one is under way: what hangs is not made to hang twice. A directory that is being replaced is left alone, and
+ * nothing is written in one that is not known to be the cluster's.
+ */
 function tryStorage(facts: Facts, effects: Effect[]): State {
   const { state, now, settings } = facts;
   const { storage, job, self } = state;
-  if (self.tags.witness || facts.postgres?.directory.kind !== 'present' || (job && replaces.has(job.job.kind)))
-    return state;
+  if (self.tags.witness || !isOurs(facts) || (job && replaces.has(job.job.kind))) return state;
   if (storage !== undefined && (!storage.answered || now < storage.askedAt + probeEveryMs(settings.storageTimeoutMs)))
     return state;
   effects.push({ kind: 'probe-storage' });
   const { failing, freeBytes } = storage ?? {};
   const flushedLsn = facts.running?.flushedLsn;
   return { ...state, storage: { askedAt: now, answered: false, flushedLsn, failing, freeBytes } };
+}
+
+function isOurs({ view, postgres }: Facts): boolean {
+  const systemId = postgres?.directory.kind === 'present' ? postgres.directory.control.systemId : undefined;
+  return systemId !== undefined && systemId === view?.initialize?.value;
 }
 
 function readAnew(facts: Facts, effects: Effect[]): State {
