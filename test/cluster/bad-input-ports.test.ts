@@ -1,13 +1,14 @@
 /** Ports, directories and names that somebody has already. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createLoopback, type Loopback } from './loopback/cluster.ts';
 import { listing } from './loopback/listing.ts';
 import type { Member } from './loopback/member.ts';
-import { freePort, runPgherd } from './loopback/processes.ts';
+import { freePort, processesIn, runPgherd } from './loopback/processes.ts';
+import { until } from './loopback/wait.ts';
 
 async function occupy(port: number): Promise<Server> {
   const server = createServer();
@@ -41,7 +42,8 @@ describe('the port of the REST API or of the monitor is in use', () => {
       ),
     );
     assert.equal(existsSync(member.dataDir), false);
-    assert.deepEqual(readdirSync(`${member.dataDir}.pgherd`), [], 'the lock is given back');
+    assert.equal(existsSync(`${member.dataDir}.pgherd/agent.lock`), false, 'the lock is given back');
+    await until('its guard has ended too', () => processesIn(member.folder).length === 0);
   });
 
   test('a monitor ends with 1, and makes nothing', async () => {
