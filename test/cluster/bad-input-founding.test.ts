@@ -7,7 +7,7 @@ import { createLoopback, type Loopback } from './loopback/cluster.ts';
 import type { Member } from './loopback/member.ts';
 import { freePort } from './loopback/processes.ts';
 
-const rounds = 20;
+const rounds = 8;
 
 /** A way to the monitor that opens only when both agents stand before it: their first questions arrive together. */
 interface Gate {
