@@ -217,8 +217,8 @@ function seenText({ maxTerm }: Durable): string {
 function hearsayOf(state: State, view: ClusterView): string | undefined {
   const term = view.rule?.value.term;
   if (term === undefined) return undefined;
-  for (const { at, heartbeat } of state.heard.values()) {
-    if (heartbeat.storeId === view.storeId && heartbeat.term > term && at < state.viewAskedAt)
+  for (const { termSince, heartbeat } of state.heard.values()) {
+    if (heartbeat.storeId === view.storeId && heartbeat.term > term && termSince < state.viewAskedAt)
       return `the DCS is at term ${term}, and ${heartbeat.from} has seen term ${heartbeat.term}`;
   }
   return undefined;

@@ -11,7 +11,13 @@ type Heard = Extract<Event, { kind: 'heard' }>;
 /** A member that knows a newer term than I do tells me to look at the DCS anew. */
 export function observeHeard(state: State, { heartbeat }: Heard, now: Instant): State {
   if (heartbeat.from === state.self.name) return state;
-  const heard = new Map(state.heard).set(heartbeat.from, { at: now, heartbeat });
+  const before = state.heard.get(heartbeat.from);
+  const isSame = before?.heartbeat.term === heartbeat.term && before.heartbeat.storeId === heartbeat.storeId;
+  const heard = new Map(state.heard).set(heartbeat.from, {
+    at: now,
+    termSince: isSame ? before.termSince : now,
+    heartbeat,
+  });
   const isNewer = heartbeat.term > (state.view?.rule?.value.term ?? 0) && state.viewAskedAt >= state.viewNeededSince;
   return { ...state, heard, viewNeededSince: isNewer ? now : state.viewNeededSince };
 }

@@ -158,6 +158,8 @@ export interface State {
 /** A sign of life of a member's agent. */
 export interface Heard {
   readonly at: Instant;
+  /** Since when it has told of this term: what it says again is no news. */
+  readonly termSince: Instant;
   readonly heartbeat: Heartbeat;
 }
 

@@ -115,7 +115,8 @@ function settle(world: World, limitAt: number, over: (operator: string | undefin
     const leader = holderIn(world.store.model);
     after(world, restMs, () => {
       checkRest(world, restMs, leader);
-      if (world.plan.seed % 3 === 0) handOver(world, leader, () => over(undefined));
+      // Who hands over where the DCS went back is an operator's matter too.
+      if (world.plan.seed % 3 === 0 && !world.store.wasRestored) handOver(world, leader, () => over(undefined));
       else over(undefined);
     });
     return;

@@ -42,7 +42,7 @@ export const leaseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { ...noFailsafe, settings: { ...noFailsafe.settings, ttlMs: 10_000 } },
-    fromSeed: 5,
+    fromSeed: 65,
   },
   {
     name: 'deadline-after-the-lease',
@@ -191,6 +191,7 @@ export const leaseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { ...noFailsafe, faults: ['pause', 'pause', 'cut-dcs', 'cut-all'] },
+    fromSeed: 37,
   },
   {
     name: 'restored-dcs-believed',
@@ -218,7 +219,7 @@ export const leaseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { faults: ['dcs-late-reads', 'dcs-late-reads', 'watch-late', 'host-off', 'dcs-lose-replies'] },
-    fromSeed: 18,
+    fromSeed: 35,
   },
   {
     name: 'crash-handed-over-and-retaken',

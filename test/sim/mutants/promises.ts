@@ -37,7 +37,7 @@ export const promiseMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { ...dcsAway, members: 3, faults: ['cut-dcs', 'cut-dcs', 'agent-kill', 'agent-kill', 'host-off'] },
-    fromSeed: 16,
+    fromSeed: 53,
   },
   {
     name: 'accepted-though-revoked',

@@ -134,6 +134,7 @@ export const rejoinMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { settings: { synchronousMode: 'off' }, faults: ['postgres-crash', 'cut-dcs', 'cut-dcs', 'host-off'] },
+    fromSeed: 65,
   },
   {
     name: 'streamed-without-the-dcs-though-diverged',

@@ -54,7 +54,7 @@ export const revokingMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: cutAgain,
-    fromSeed: 9,
+    fromSeed: 51,
   },
   {
     name: 'receiver-not-looked-for',
@@ -111,7 +111,7 @@ export const revokingMutants: readonly Mutant[] = [
       { kind: 'dcs-land-late', atMs: [1850, 1950], forMs: [450, 500], value: [0.8, 1] },
       { kind: 'watch-late', member: '@replica', atMs: [1800, 1900], forMs: [2000, 3000] },
     ),
-    fromSeed: 61,
+    fromSeed: 116,
   },
   {
     name: 'take-back-writes-nothing-when-absent',

@@ -76,6 +76,7 @@ export const suspicionMutants: readonly Mutant[] = [
     ],
     harm: 'economy',
     arena: standbySleeps,
+    fromSeed: 10,
   },
   {
     name: 'silence-without-the-watch-counted',

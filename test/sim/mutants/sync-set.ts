@@ -122,7 +122,7 @@ export const syncSetMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: { ...changing, faults: ['slow-disk', 'slow-disk', 'slow-disk', 'cut-postgres'] },
-    fromSeed: 6,
+    fromSeed: 16,
   },
   {
     name: 'names-empty-at-promotion',

@@ -54,7 +54,7 @@ export const takingMutants: readonly Mutant[] = [
     ],
     harm: 'safety',
     arena: lateTakers,
-    fromSeed: 53,
+    fromSeed: 101,
   },
   {
     name: 'take-without-the-leader-key',
@@ -217,7 +217,7 @@ export const takingMutants: readonly Mutant[] = [
       members: 3,
       faults: ['host-off', 'cut-postgres', 'slow-disk'],
     },
-    fromSeed: 2,
+    fromSeed: 18,
   },
   {
     name: 'take-without-the-configuration',
