@@ -7,7 +7,7 @@
  * It listens on STATE/guard.sock, ends when no agent is connected and nothing is left to enforce, and writes what it did
  * to STATE/guard.events, a JSON line each, for the agent to report.
  */
-import { appendFile, chmodSync, openSync, realpath, rmSync, writeFileSync } from 'node:fs';
+import { appendFile, chmodSync, openSync, readFileSync, realpath, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -48,6 +48,7 @@ function guardOver(stateDir: string, data: string, device: string | undefined, s
   const leaveWhenIdle = (): void => {
     if (agents.size > 0 || !standing.isIdle()) return;
     dog?.letGo();
+    tidy(stateDir);
     process.exit(0);
   };
   const server = createServer((socket) => {
@@ -85,12 +86,26 @@ function obey(word: AgentWord, standing: Standing, dog: Watchdog | undefined, sa
   say(guardLine({ kind: 'armed', until: word.until }));
 }
 
+/** Who comes later has nothing to wonder about. What another guard has put there since is its own. */
+function tidy(stateDir: string): void {
+  try {
+    if (readFileSync(join(stateDir, 'guard.pid'), 'latin1') !== identity()) return;
+    for (const name of ['guard.sock', 'guard.err', 'guard.pid']) rmSync(join(stateDir, name), { force: true });
+  } catch {
+    // The folder is gone, or was tidied.
+  }
+}
+
+function identity(): string {
+  return `${process.pid} ${startTicksOf(process.pid) ?? ''}\n`;
+}
+
 /** A path to a socket has 107 bytes at most: by way of an open directory it is always short. */
 function listen(server: ReturnType<typeof createServer>, stateDir: string): void {
   const path = `/proc/self/fd/${openSync(stateDir, 'r')}/guard.sock`;
   // Whoever listened here before is dead, or the agent is replacing it.
   rmSync(path, { force: true });
-  writeFileSync(join(stateDir, 'guard.pid'), `${process.pid} ${startTicksOf(process.pid) ?? ''}\n`, { mode: 0o600 });
+  writeFileSync(join(stateDir, 'guard.pid'), identity(), { mode: 0o600 });
   server.listen(path, () => chmodSync(path, 0o600));
 }
 

@@ -35,15 +35,27 @@ export function stand({ now, instance, tell, onFenced }: StandingOptions): Stand
   let until: Instant | undefined;
   let fencing: { readonly since: Instant; killed: boolean } | undefined;
   let idle = true;
+  let failed = false;
   let timer: NodeJS.Timeout | undefined;
 
   const look = (): void => {
     timer = undefined;
     if (until === undefined) return;
     const remainingMs = until - now();
-    const nextMs = remainingMs > 0 ? Math.min(remainingMs, lookEveryMs) : fence();
+    const nextMs = remainingMs > 0 ? Math.min(remainingMs, lookEveryMs) : again(fence);
     timer = setTimeout(look, nextMs);
   };
+
+  /** A look that fails (no descriptor is left on the host, say) must not end the guard when it is needed. */
+  function again(work: () => number): number {
+    try {
+      return work();
+    } catch (error) {
+      if (!failed) tell(`the processes cannot be looked at, again and again: ${String(error)}`);
+      failed = true;
+      return killEveryMs;
+    }
+  }
 
   /** One volley; in how many ms the next one may be needed. */
   function fence(): number {
@@ -80,7 +92,7 @@ export function stand({ now, instance, tell, onFenced }: StandingOptions): Stand
       fencing = undefined;
       idle = next === undefined;
       // Remembers who is there, for when less can be seen.
-      instance.find();
+      again(() => instance.find().length);
       clearTimeout(timer);
       look();
     },
