@@ -1,8 +1,6 @@
 /** A seed's plan, bent so that a bug of a certain kind has more chances. */
-import { readFileSync } from 'node:fs';
 import { drawPlan } from '../../../src/sim/plan.ts';
 import { between, type Random, randomStream } from '../../../src/sim/random.ts';
-import { readPlan } from '../../../src/sim/saved.ts';
 import { drawFaults, type Fault, type FaultKind } from '../../../src/sim/script.ts';
 import { drawUpgrade, upgraded } from '../../../src/sim/upgrade.ts';
 import type { MemberPlan, Plan } from '../../../src/sim/world.ts';
@@ -19,8 +17,6 @@ const busyClients = { sessions: 3, everyMs: 30 };
 export function planIn(seed: number, arena: Arena | undefined): Plan {
   const drawn = drawPlan(seed);
   if (arena === undefined) return drawn;
-  if (arena.saved !== undefined)
-    return readPlan(readFileSync(new URL(`../saved/${arena.saved}.json`, import.meta.url), 'utf8'));
   const mayRestore = arena.faults?.some(isRestore) === true;
   const faults = drawn.faults.filter((fault) => mayRestore || !isRestore(fault.kind));
   const settings = { ...drawn.settings, ...arena.settings };

@@ -38,8 +38,6 @@ export interface Arena {
   readonly scene?: Scene;
   /** Agents of another release take part. */
   readonly mixed?: boolean;
-  /** A plan of `test/sim/saved`, by name, in place of whatever the seed draws: one seed says it all. */
-  readonly saved?: string;
   /** When the last member's agent begins. */
   readonly lastStartsAtMs?: number;
 }
